@@ -1,0 +1,431 @@
+"""The state store: locks, progress, inventory, catalog, dead letters, batches, configuration, dispatching.
+
+One database serves all of it, so that effects and progress commit together. Each consumer gets the small protocol it
+needs; one adapter implements them all. Every method is one transaction unless it says otherwise; reads see committed
+data only. Any of them may raise StoreUnavailable. Times are aware UTC.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+import pyarrow as pa
+
+from mixsync_dagster.model.buckets import BucketDefinition
+from mixsync_dagster.model.connections import StorageConnection
+from mixsync_dagster.model.objects import Batch, BatchMember, StoredObject
+from mixsync_dagster.model.progress import (
+    Checkpoint,
+    Commit,
+    Counters,
+    DeadLetter,
+    Intent,
+    Outcome,
+    RunRecord,
+    Trigger,
+)
+from mixsync_dagster.model.syncs import SyncConfiguration
+
+
+@dataclass(frozen=True, slots=True)
+class SyncLock:
+    """The right to run one sync until `expires_at`; `generation` grows with every acquisition and fences writes."""
+
+    sync_config_id: str
+    worker_id: str
+    sync_run_id: str
+    generation: int
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """An inventory row whose item is gone. `shared`: another sync still holds the object, which therefore stays."""
+
+    source_object_id: str
+    object_id: str
+    shared: bool
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxEntry:
+    """A sealed batch that waits to be submitted; `batch_id` is its idempotency key."""
+
+    batch_id: str
+    bucket_id: str
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class Dispatch:
+    """The right to start one run of a due sync: the run key is unique for ever."""
+
+    sync_config_id: str
+    number: int
+    trigger: Trigger
+    full_sync: bool
+
+    @property
+    def run_key(self) -> str:
+        """`sync_config_id:number`."""
+        return f"{self.sync_config_id}:{self.number}"
+
+
+@dataclass(frozen=True, slots=True)
+class RunEnd:
+    """What finish_run decided; written with the release of the lock in one transaction."""
+
+    outcome: Outcome
+    error: str | None
+    error_class: str | None
+    """configuration, credential, outage, guard or internal; None without an error."""
+    status: str
+    """The sync's TaskStatus value from now on."""
+    is_active: bool
+    next_sync_at: datetime | None
+    successful: bool
+    """Whether last_sync_at moves to the run's start.
+
+    consecutive_failures follows the outcome: FAILED adds one, COMPLETED and COMPLETED_WITH_ERRORS set it to 0, the
+    others leave it.
+    """
+    paused_reason: str | None = None
+    """Set when the run pauses its sync (guard, credential, five failures in a row)."""
+    keep_checkpoint: bool = False
+    """True when the pass goes on in the next run (cap reached, interrupted)."""
+
+
+class RunStore(Protocol):
+    """What a run needs. All writes take the lock and raise LockLost, writing nothing, when its generation is stale."""
+
+    def acquire(self, sync_config_id: str, worker_id: str, sync_run_id: str, *, ttl_seconds: float) -> SyncLock:
+        """Take the sync's lock if it is free or expired. Raises AlreadyLocked, NotFound."""
+        ...
+
+    def renew(self, lock: SyncLock, *, ttl_seconds: float) -> SyncLock:
+        """Extend a held lock, expired or not, as long as no newer generation took over. Raises LockLost."""
+        ...
+
+    def release(self, lock: SyncLock) -> None:
+        """Free the lock, keeping its generation. Twice, or after a takeover, does nothing."""
+        ...
+
+    def load_sync(self, sync_config_id: str) -> SyncConfiguration:
+        """Return the configuration with its live status and counters. Raises NotFound."""
+        ...
+
+    def start_run(self, lock: SyncLock, run: RunRecord) -> None:
+        """Record a running run, make it the sync's current one and count it.
+
+        Closes older runs left `running` as interrupted.
+        """
+        ...
+
+    def get_run(self, sync_run_id: str) -> RunRecord:
+        """Return one run with its counters so far. Raises NotFound."""
+        ...
+
+    def load_checkpoint(self, sync_config_id: str) -> Checkpoint | None:
+        """Return the progress of an unfinished pass, or None; `pass_number` counting goes on by `last_pass_number`."""
+        ...
+
+    def last_pass_number(self, sync_config_id: str) -> int:
+        """Return the number of the newest pass ever begun, 0 before the first."""
+        ...
+
+    def inventory_span(self, sync_config_id: str, after: str | None, upto: str | None) -> pa.Table:
+        """Return the inventory rows with after < id <= upto (None: unbounded) as INVENTORY_SCHEMA, in id order."""
+        ...
+
+    def inventory_of(self, sync_config_id: str, source_object_ids: Sequence[str]) -> pa.Table:
+        """Return those inventory rows as INVENTORY_SCHEMA, in id order."""
+        ...
+
+    def inventory_size(self, sync_config_id: str) -> int:
+        """Return the number of inventory rows of the sync."""
+        ...
+
+    def inventory_splits(self, sync_config_id: str, rows_per_part: int) -> Sequence[str]:
+        """Return every rows_per_part-th source object id, ascending; empty for a small or empty inventory."""
+        ...
+
+    def dead_letters_of(self, sync_config_id: str, source_object_ids: Sequence[str]) -> Mapping[str, DeadLetter]:
+        """Return open dead letters (waiting or quarantined) among these ids, by id."""
+        ...
+
+    def list_dead_letters(
+        self,
+        sync_config_id: str,
+        *,
+        state: str | None = None,
+        error_type: str | None = None,
+        after: str | None = None,
+        limit: int = 100,
+    ) -> Sequence[DeadLetter]:
+        """Return dead letters (None: all but resolved and discarded) in dead letter id order after an id."""
+        ...
+
+    def has_open_dead_letters(self, sync_config_id: str) -> bool:
+        """Return whether any item of the sync is waiting or quarantined."""
+        ...
+
+    def count_retries(self, lock: SyncLock, source_object_ids: Sequence[str]) -> None:
+        """Count a retry on these waiting dead letters, before it is made; absent ids are ignored."""
+        ...
+
+    def record_intents(self, lock: SyncLock, intents: Sequence[Intent]) -> None:
+        """Announce puts. The same intent twice is one."""
+        ...
+
+    def open_intents(self, sync_config_id: str) -> Sequence[Intent]:
+        """Return intents whose outcome was never committed."""
+        ...
+
+    def clear_intents(self, lock: SyncLock, object_ids: Sequence[str]) -> None:
+        """Forget settled intents."""
+        ...
+
+    def commit(self, lock: SyncLock, step: Commit) -> None:
+        """Record effects and progress in one transaction.
+
+        For every placed result: object and blobs in the catalog (not for DUPLICATE), inventory row, dead letter
+        resolved, intent closed, and a pending batch member for a created or replaced version. For every failure: a
+        dead letter (waiting, or quarantined when permanent or when its third retry failed; a newer version of the item
+        starts anew at zero retries), intent closed. An object whose content changed or which is removed makes the
+        inventory rows that lean on it as duplicates look changed. Counters go to the run and to the sync's totals.
+        The same step twice changes nothing but counters.
+        """
+        ...
+
+    def next_removals(self, sync_config_id: str, pass_number: int, *, limit: int) -> Sequence[Removal]:
+        """Return removal candidates that this pass marked missing, in id order."""
+        ...
+
+    def count_missing(self, sync_config_id: str, pass_number: int) -> int:
+        """Return how many inventory rows this pass marked missing."""
+        ...
+
+    def commit_removals(self, lock: SyncLock, removals: Sequence[Removal], counters: Counters) -> None:
+        """Drop the inventory rows and tombstone the objects that are not shared.
+
+        Repeats change nothing but counters.
+        """
+        ...
+
+    def seal_batches(self, lock: SyncLock, *, chunk_size: int, include_partial: bool) -> Sequence[Batch]:
+        """Cut the sync's pending members into batches, each with an outbox entry, and return the new ones.
+
+        Oldest members first, `chunk_size` a batch; with `include_partial` the rest makes a smaller last one.
+
+        A version is in one batch for ever.
+        """
+        ...
+
+    def pending_submissions(self, sync_config_id: str, *, limit: int) -> Sequence[OutboxEntry]:
+        """Return sealed batches that are not submitted, oldest first."""
+        ...
+
+    def batch_members(self, batch_id: str) -> Iterator[BatchMember]:
+        """Yield a batch's members in object id order."""
+        ...
+
+    def claim_submission(self, lock: SyncLock, batch_id: str) -> None:
+        """Count a submission attempt before it is made."""
+        ...
+
+    def record_submission(self, lock: SyncLock, batch_id: str, task_id: str | None, counters: Counters) -> None:
+        """Record that the destination took the batch. Twice changes nothing but counters."""
+        ...
+
+    def finish_run(self, lock: SyncLock, end: RunEnd) -> RunRecord:
+        """Close the run, set the sync's status and next_sync_at, drop or keep the checkpoint, release the lock."""
+        ...
+
+
+class Catalog(Protocol):
+    """The objects of a bucket, for the embedded bucket and for readers."""
+
+    def objects_by_id(self, object_ids: Sequence[str]) -> Sequence[StoredObject]:
+        """Return those objects that exist and are active, in any order."""
+        ...
+
+    def versions_by_id(self, object_ids: Sequence[str]) -> Mapping[str, str]:
+        """Return {object_id: version} of the active ones; cheap."""
+        ...
+
+    def owners_of_content(self, bucket_id: str, sha256s: Sequence[str]) -> Mapping[str, str]:
+        """Return {sha256: object_id} for blobs that belong to an active object of the bucket (the smallest id)."""
+        ...
+
+    def list_objects(
+        self, bucket_id: str, *, after: str | None = None, limit: int = 100, sync_config_id: str | None = None
+    ) -> Sequence[StoredObject]:
+        """Return active objects in object id order after an id."""
+        ...
+
+    def count_objects(self, bucket_id: str) -> int:
+        """Return how many active objects the bucket has."""
+        ...
+
+    def objects_table(self, bucket_id: str, *, sync_config_id: str | None = None) -> pa.Table:
+        """Return the active objects in object id order, as an Arrow table.
+
+        Columns: object_id, source_object_id, source_path, version, fields (JSON), blobs (JSON), batch_id, created_at,
+        updated_at.
+        """
+        ...
+
+    def list_batches(self, bucket_id: str, *, after: str | None = None, limit: int = 100) -> Sequence[Batch]:
+        """Return batches, newest first, after a batch id."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What saving a definition did: created, updated or unchanged."""
+
+    kind: str
+    name: str
+    identifier: str
+    change: str
+
+
+class ConfigStore(Protocol):
+    """Definitions of connections, buckets and syncs. Credentials go in as plain values and are encrypted at rest."""
+
+    def save_connection(self, connection: StorageConnection, *, credentials: Mapping[str, Any] | None) -> None:
+        """Create or replace a connection. `credentials` None keeps the stored ones. Raises Conflict on a taken name."""
+        ...
+
+    def get_connection(self, id_or_name: str) -> StorageConnection:
+        """Return a connection without its credentials. Raises NotFound."""
+        ...
+
+    def credentials_of(self, connection_id: str) -> Mapping[str, Any]:
+        """Return the decrypted credentials, with their `type`.
+
+        Raises NotFound, ConfigurationError when the key is wrong.
+        """
+        ...
+
+    def list_connections(self) -> Sequence[StorageConnection]:
+        """Return connections that are not archived, by name."""
+        ...
+
+    def delete_connection(self, connection_id: str) -> None:
+        """Archive a connection. Raises Conflict while a sync uses it."""
+        ...
+
+    def save_bucket(self, bucket: BucketDefinition) -> None:
+        """Create or replace a bucket's definition."""
+        ...
+
+    def get_bucket(self, id_or_name: str) -> BucketDefinition:
+        """Return a bucket. Raises NotFound."""
+        ...
+
+    def list_buckets(self) -> Sequence[BucketDefinition]:
+        """Return buckets by id."""
+        ...
+
+    def create_sync(self, sync: SyncConfiguration) -> None:
+        """Store a new sync, due at its `next_sync_at`.
+
+        Raises Conflict on a taken name, NotFound for bucket or connection.
+        """
+        ...
+
+    def update_sync(self, sync_config_id: str, changes: Mapping[str, Any]) -> SyncConfiguration:
+        """Set configuration fields of a sync by name and return it; live status and counters are not touched."""
+        ...
+
+    def delete_sync(self, sync_config_id: str) -> None:
+        """Remove a sync with its inventory, checkpoint and dead letters; objects, batches and a run's record stay.
+
+        A run in progress loses its lock at its next write.
+        """
+        ...
+
+    def get_sync(self, id_or_name: str) -> SyncConfiguration:
+        """Return a sync with live status. Raises NotFound."""
+        ...
+
+    def list_syncs(
+        self, *, bucket_id: str | None = None, connection_id: str | None = None
+    ) -> Sequence[SyncConfiguration]:
+        """Return syncs by name."""
+        ...
+
+
+class ControlStore(Protocol):
+    """Pausing, starting and watching syncs."""
+
+    def set_paused(
+        self, sync_config_id: str, paused: bool, *, reason: str | None, user_id: str | None
+    ) -> SyncConfiguration:
+        """Pause (status SUSPENDED, inactive, not due) or resume (ACTIVE, or PENDING before the first run; due now)."""
+        ...
+
+    def request_run(self, sync_config_id: str, *, full_sync: bool) -> Dispatch | None:
+        """Claim a dispatch for a manual run now.
+
+        None while a run holds the lock (with full_sync, remembered as pending_full_sync and dispatched when the run
+        ends). Raises Conflict when paused.
+        """
+        ...
+
+    def unlock(self, sync_config_id: str) -> str | None:
+        """Take the lock away from its holder, which can then write nothing more; return the holder or None."""
+        ...
+
+    def list_runs(self, sync_config_id: str, *, limit: int = 20) -> Sequence[RunRecord]:
+        """Return runs, newest first."""
+        ...
+
+    def get_run(self, sync_run_id: str) -> RunRecord:
+        """Return one run. Raises NotFound."""
+        ...
+
+    def list_dead_letters(
+        self,
+        sync_config_id: str,
+        *,
+        state: str | None = None,
+        error_type: str | None = None,
+        after: str | None = None,
+        limit: int = 100,
+    ) -> Sequence[DeadLetter]:
+        """Return dead letters (None: all but resolved and discarded) in dead letter id order after an id."""
+        ...
+
+
+class DispatchStore(Protocol):
+    """Finding due syncs and claiming the right to start them, by compare-and-set."""
+
+    def due_syncs(
+        self, *, limit: int, exclude: Sequence[str] = (), only: Sequence[str] | None = None
+    ) -> Sequence[SyncConfiguration]:
+        """Return active, unpaused, unlocked syncs whose next_sync_at has come, longest waiting first."""
+        ...
+
+    def claim_dispatch(self, sync_config_id: str, *, expected_number: int) -> Dispatch | None:
+        """Claim the next run of a due sync; None when someone else did.
+
+        A claim that no run takes up within two minutes is void: the sync becomes due again under the next number.
+        """
+        ...
+
+    def take_up_dispatch(self, sync_config_id: str, number: int) -> bool:
+        """Tell that a run started for this claim; False when the claim is void, and the run must not go on."""
+        ...
+
+    def dispatch_number(self, sync_config_id: str) -> int:
+        """Return the number of the latest claim, 0 before the first."""
+        ...
+
+    def postpone(self, sync_config_id: str, next_sync_at: datetime) -> None:
+        """Set when a probed, unchanged sync is due again; ignored while it is locked or paused."""
+        ...

@@ -1,0 +1,1 @@
+"""Tests of the configuration model, item, object and progress nouns."""
