@@ -1,0 +1,197 @@
+"""Stage 8: remove what is gone, decide the sync's status and its next run, release the lock."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from mixsync_dagster.engine.context import RunTicket, SyncRun, Toolbox
+from mixsync_dagster.errors import (
+    AccessDenied,
+    ConfigurationError,
+    CursorExpired,
+    LockLost,
+    MixsyncError,
+    RemovalsRefused,
+    Throttled,
+)
+from mixsync_dagster.model.progress import Checkpoint, Commit, Counters, Outcome, RunRecord
+from mixsync_dagster.model.syncs import SyncConfiguration, SyncMode
+from mixsync_dagster.ports.state import RunEnd, SyncLock
+
+REMOVALS_PER_COMMIT = 1_000
+
+SUSPEND_AFTER_FAILURES = 5
+"""Failed runs in a row after which a sync is paused until somebody looks at it."""
+
+MESSAGE_LENGTH = 1_000
+"""Longest error kept; the API's bound for last_error."""
+
+
+def finish_run(run: SyncRun) -> RunRecord:
+    """End a run whose stages are done and return its record.
+
+    A pass that was listed to its end, without a gap, removes what the source no longer has; when that is more than the
+    guard allows, nothing is removed and the sync is paused. A run that stopped at its cap is due again at once and
+    keeps its position.
+    """
+    tools, sync = run.tools, run.sync
+    store = tools.store
+    hits = tools.pacer.rate_limit_hits
+    if hits:
+        store.commit(run.lock, Commit(counters=Counters(rate_limit_hits=hits)))
+    checkpoint = store.load_checkpoint(sync.sync_config_id)
+    if checkpoint is None or not checkpoint.listed_to_end:
+        return store.finish_run(run.lock, _capped(tools))
+    if checkpoint.complete_so_far:
+        try:
+            _remove_missing(run, checkpoint)
+        except RemovalsRefused as refused:
+            return store.finish_run(run.lock, _guarded(refused))
+    run.passing("finishing")
+    failed = store.get_run(run.ticket.sync_run_id).counters.failed
+    return store.finish_run(run.lock, _completed(run, failed=failed))
+
+
+def fail_run(tools: Toolbox, ticket: RunTicket, error: BaseException) -> RunRecord | None:
+    """Record that a run ended by an error, and release its lock; None when the lock was lost and nothing is written.
+
+    Outages, rate limits and interruptions leave the run `interrupted`: the next one resumes, or begins anew where the
+    provider refused the position. Anything else is a failure; five in a row pause the sync.
+    """
+    if isinstance(error, LockLost):
+        return None
+    lock = SyncLock(
+        sync_config_id=ticket.sync_config_id,
+        worker_id=ticket.worker_id,
+        sync_run_id=ticket.sync_run_id,
+        generation=ticket.generation,
+        expires_at=datetime.fromisoformat(ticket.started_at),
+    )
+    try:
+        sync = tools.store.load_sync(ticket.sync_config_id)
+        return tools.store.finish_run(lock, _ended_by(error, sync, tools.clock.now()))
+    except LockLost:
+        return None
+
+
+def _remove_missing(run: SyncRun, checkpoint: Checkpoint) -> None:
+    store, sync, limits = run.tools.store, run.sync, run.tools.limits
+    missing = store.count_missing(sync.sync_config_id, checkpoint.pass_number)
+    known = store.inventory_size(sync.sync_config_id)
+    if missing > limits.removal_guard_floor and missing * 100 > limits.removal_guard_percent * known:
+        raise RemovalsRefused(
+            f"{missing} of {known} objects are gone at the source, more than the {limits.removal_guard_percent:g} % "
+            f"that one pass may remove; nothing was removed and the sync is paused. Check the source, then approve "
+            f"with `mixsync resume {sync.name}` and `mixsync run {sync.name} --approve-removals`."
+        )
+    while removals := store.next_removals(sync.sync_config_id, checkpoint.pass_number, limit=REMOVALS_PER_COMMIT):
+        run.tools.bucket.delete_objects([one.object_id for one in removals if not one.shared])
+        run.passing("removing")
+        step = Counters(removed=len(removals))
+        store.commit_removals(run.lock, removals, step)
+        run.tools.reporter.progressed(step)
+
+
+def _completed(run: SyncRun, *, failed: int) -> RunEnd:
+    store, sync, now = run.tools.store, run.sync, run.tools.clock.now()
+    outcome = Outcome.COMPLETED_WITH_ERRORS if failed else Outcome.COMPLETED
+    if sync.mode is not SyncMode.ONE_TIME:
+        return RunEnd(outcome, None, None, "ACTIVE", True, _next_tick(sync, now), successful=True)
+    if store.list_dead_letters(sync.sync_config_id, state="waiting", limit=1):
+        # Retries are still due, so that the one sync is not over yet.
+        later = now + timedelta(seconds=sync.polling_interval_seconds)
+        return RunEnd(outcome, None, None, "ACTIVE", True, later, successful=True)
+    kept_aside = store.has_open_dead_letters(sync.sync_config_id)
+    status = "COMPLETED_WITH_ERRORS" if kept_aside else "COMPLETED"
+    return RunEnd(outcome, None, None, status, False, None, successful=True)
+
+
+def _capped(tools: Toolbox) -> RunEnd:
+    return RunEnd(
+        Outcome.COMPLETED,
+        None,
+        None,
+        "ACTIVE",
+        True,
+        tools.clock.now(),
+        successful=False,
+        keep_checkpoint=True,
+    )
+
+
+def _guarded(refused: RemovalsRefused) -> RunEnd:
+    return RunEnd(
+        Outcome.FAILED,
+        str(refused),
+        "guard",
+        "SUSPENDED",
+        False,
+        None,
+        successful=False,
+        paused_reason="removal_guard",
+    )
+
+
+def _next_tick(sync: SyncConfiguration, now: datetime) -> datetime:
+    """Return when a polling sync is due again; a scheduled one keeps the rhythm that began with its creation."""
+    interval = timedelta(seconds=sync.polling_interval_seconds)
+    if sync.mode is not SyncMode.SCHEDULED:
+        return now + interval
+    return sync.created_at + interval * ((now - sync.created_at) // interval + 1)
+
+
+@dataclass(frozen=True, slots=True)
+class _Verdict:
+    outcome: Outcome
+    error_class: str
+    keep_checkpoint: bool
+
+
+def _judge(error: BaseException) -> _Verdict:
+    if isinstance(error, Throttled):
+        return _Verdict(Outcome.INTERRUPTED, "outage", keep_checkpoint=True)
+    if isinstance(error, CursorExpired):
+        # The position would be refused again: the next run begins a new pass.
+        return _Verdict(Outcome.INTERRUPTED, "outage", keep_checkpoint=False)
+    if isinstance(error, AccessDenied):
+        return _Verdict(Outcome.FAILED, "credential", keep_checkpoint=True)
+    if isinstance(error, ConfigurationError):
+        return _Verdict(Outcome.FAILED, "configuration", keep_checkpoint=True)
+    if isinstance(error, MixsyncError):
+        return _Verdict(Outcome.FAILED, "internal", keep_checkpoint=True)
+    if isinstance(error, Exception):
+        return _Verdict(Outcome.FAILED, "internal", keep_checkpoint=True)
+    return _Verdict(Outcome.INTERRUPTED, "interrupted", keep_checkpoint=True)
+
+
+def _ended_by(error: BaseException, sync: SyncConfiguration, now: datetime) -> RunEnd:
+    verdict = _judge(error)
+    # Foreign exceptions may carry URLs or bodies in their text; ours are made for people.
+    told = str(error) if isinstance(error, MixsyncError) else f"unexpected {type(error).__name__}"
+    if verdict.outcome is Outcome.FAILED and sync.consecutive_failures + 1 >= SUSPEND_AFTER_FAILURES:
+        return RunEnd(
+            verdict.outcome,
+            told[:MESSAGE_LENGTH],
+            verdict.error_class,
+            "SUSPENDED",
+            False,
+            None,
+            successful=False,
+            paused_reason="consecutive_failures",
+            keep_checkpoint=verdict.keep_checkpoint,
+        )
+    wait = float(sync.polling_interval_seconds)
+    if isinstance(error, Throttled) and error.retry_after_seconds is not None:
+        wait = max(wait, error.retry_after_seconds)
+    due = now if verdict.error_class == "interrupted" else now + timedelta(seconds=wait)
+    return RunEnd(
+        verdict.outcome,
+        told[:MESSAGE_LENGTH],
+        verdict.error_class,
+        "ACTIVE" if verdict.outcome is Outcome.INTERRUPTED else "FAILED",
+        True,
+        due,
+        successful=False,
+        keep_checkpoint=verdict.keep_checkpoint,
+    )

@@ -1,0 +1,85 @@
+"""Stage 2: page the provider and cut its listing into shards."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pyarrow as pa
+
+from mixsync_dagster.engine.context import SyncView
+from mixsync_dagster.engine.filtering import filter_items
+from mixsync_dagster.engine.planning import plan_changes
+from mixsync_dagster.errors import ProviderUnavailable
+from mixsync_dagster.model.items import ITEM_SCHEMA, SHARD_ROWS, RejectedItem, Shard, Span
+from mixsync_dagster.ports.provider import Cursor, Page
+
+SHARD_SECONDS = 2.0
+"""A shard also ends after this much listing, so that a slow listing does not keep transfers waiting."""
+
+ROWS_PER_PART = 4_000
+"""Inventory rows between two hints for listing parts at once: whole pages, few enough that every part stays busy."""
+
+
+def list_items(view: SyncView, cursor: str | None) -> Iterator[Shard]:
+    """Yield the listing after `cursor` (None: from the start) as shards, in the provider's order.
+
+    Stops early once `max_objects_per_run` items are known to need work; the run then ends with a resume position.
+    Raises what `Provider.list_pages` raises.
+    """
+    tools, sync = view.tools, view.sync
+    hints = tools.store.inventory_splits(sync.sync_config_id, ROWS_PER_PART)
+    pages = tools.provider.list_pages(None if cursor is None else Cursor(cursor), hints=hints)
+    listed = needing_work = 0
+    for shard in _shards(view, _advancing(pages, cursor)):
+        yield shard
+        listed += shard.table.num_rows
+        if listed > sync.max_objects_per_run:
+            # Only a listing longer than the cap can exceed it, so only then is the plan made here as well.
+            needing_work += plan_changes(view, filter_items(view, shard)).table.num_rows
+            if needing_work > sync.max_objects_per_run:
+                return
+
+
+def _advancing(pages: Iterator[Page], cursor: str | None) -> Iterator[Page]:
+    # A provider that hands out the same position twice would be listed for ever.
+    seen = cursor
+    for page in pages:
+        if page.cursor is not None and page.cursor == seen:
+            raise ProviderUnavailable(
+                "the provider's listing does not advance: it gave the same position twice; the pass will be repeated."
+            )
+        seen = page.cursor
+        yield page
+
+
+def _shards(view: SyncView, pages: Iterator[Page]) -> Iterator[Shard]:
+    clock = view.tools.clock
+    number = 0
+    gathered: list[Page] = []
+    rows = 0
+    began = clock.monotonic()
+    for page in pages:
+        gathered.append(page)
+        rows += page.items.num_rows
+        last = page.cursor is None
+        if last or rows >= SHARD_ROWS or clock.monotonic() - began >= SHARD_SECONDS:
+            yield _join(number, gathered)
+            number += 1
+            gathered, rows, began = [], 0, clock.monotonic()
+        if last:
+            return
+
+
+def _join(number: int, pages: list[Page]) -> Shard:
+    table = pa.concat_tables([page.items for page in pages]) if pages else ITEM_SCHEMA.empty_table()
+    spans = [page.span for page in pages]
+    first, last = spans[0], spans[-1]
+    rejected: tuple[RejectedItem, ...] = tuple(one for page in pages for one in page.rejected)
+    return Shard(
+        number=number,
+        table=table.combine_chunks(),
+        span=None if first is None or last is None else Span(first.after, last.upto),
+        cursor=pages[-1].cursor,
+        discovered=table.num_rows + len(rejected),
+        rejected=rejected,
+    )

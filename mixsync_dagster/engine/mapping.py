@@ -1,0 +1,106 @@
+"""Stage 5: read attributes of planned items where they are asked for, and extract the objects' fields."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pyarrow as pa
+
+from mixsync_dagster.engine.attributes import metadata_test
+from mixsync_dagster.engine.context import SyncView
+from mixsync_dagster.engine.fields import Attributes
+from mixsync_dagster.errors import ItemError, ItemVanished
+from mixsync_dagster.model.items import Shard, SourceItem, items_of
+from mixsync_dagster.ports.provider import AttributeSource
+
+FIELDS = "fields"
+"""Column added here: the object's fields as a JSON object; null when the mapping failed."""
+
+ERROR_TYPE = "error_type"
+ERROR_MESSAGE = "error_message"
+PERMANENT = "permanent"
+"""Columns added here: the reason class, sentence and permanence of a failure; null without one."""
+
+ATTRIBUTE_THREADS = 32
+"""Attribute requests at once: they carry no content, so that latency is all there is to hide."""
+
+_NO_ATTRIBUTES: Attributes = {}
+
+
+@dataclass(frozen=True, slots=True)
+class _Mapped:
+    fields: str | None = None
+    error: ItemError | None = None
+    filtered: bool = False
+
+
+def map_schema(view: SyncView, shard: Shard) -> Shard:
+    """Return the shard with each planned item's fields, or with the reason why they could not be made.
+
+    Items that fail the sync's metadata filters leave the shard with the verdict `metadata_filters`. One request per
+    kind of attribute and item is made, and only when the mapping or a filter names that kind.
+    """
+    table = shard.table
+    if table.num_rows == 0 or not (view.mapping.fields or view.metadata_filters):
+        return replace(shard, table=_with_results(table, [_Mapped("{}")] * table.num_rows))
+    results = _map_items(view, list(items_of(table)))
+    verdicts = dict(shard.verdicts)
+    filtered = sum(1 for one in results if one.filtered)
+    if filtered:
+        verdicts["metadata_filters"] = verdicts.get("metadata_filters", 0) + filtered
+    mapped = _with_results(table, results)
+    return replace(
+        shard,
+        table=mapped.filter(pa.array([not one.filtered for one in results], pa.bool_())),
+        verdicts=verdicts,
+    )
+
+
+def _map_items(view: SyncView, items: Sequence[SourceItem]) -> list[_Mapped]:
+    if not view.attribute_kinds:
+        return [_map_one(view, item, _NO_ATTRIBUTES) for item in items]
+    cap = view.sync.sync_concurrency or ATTRIBUTE_THREADS
+    with ThreadPoolExecutor(min(cap, ATTRIBUTE_THREADS, len(items)), thread_name_prefix="attributes") as pool:
+        return list(pool.map(lambda item: _read_and_map(view, item), items))
+
+
+def _read_and_map(view: SyncView, item: SourceItem) -> _Mapped:
+    source = view.tools.provider
+    if item.unreadable is not None or not isinstance(source, AttributeSource):
+        return _map_one(view, item, _NO_ATTRIBUTES)
+    try:
+        attributes = view.tools.pacer.call(lambda: source.read_attributes(item, view.attribute_kinds))
+    except ItemError as error:
+        return _Mapped(error=error)
+    return _map_one(view, item, attributes)
+
+
+def _map_one(view: SyncView, item: SourceItem, attributes: Attributes) -> _Mapped:
+    if not metadata_test(view.metadata_filters, attributes):
+        return _Mapped(filtered=True)
+    try:
+        return _Mapped(fields=json.dumps(view.mapping.fields_of(item, attributes)))
+    except ItemError as error:
+        return _Mapped(error=error)
+
+
+def _with_results(table: pa.Table, results: Sequence[_Mapped]) -> pa.Table:
+    errors = [one.error for one in results]
+    columns: dict[str, Any] = {
+        FIELDS: pa.array([one.fields for one in results], pa.string()),
+        ERROR_TYPE: pa.array([None if e is None else e.error_type for e in errors], pa.string()),
+        ERROR_MESSAGE: pa.array([None if e is None else str(e) for e in errors], pa.string()),
+        PERMANENT: pa.array([None if e is None else e.permanent for e in errors], pa.bool_()),
+    }
+    for name, column in columns.items():
+        table = table.append_column(name, column)
+    return table
+
+
+def is_vanished(error_type: str | None) -> bool:
+    """Return whether a failure means that the item is gone since it was listed."""
+    return error_type == ItemVanished.error_type

@@ -1,0 +1,54 @@
+"""All stages of a run in one process, without an orchestrator."""
+
+from __future__ import annotations
+
+from mixsync_dagster.engine.batching import submit_batches
+from mixsync_dagster.engine.beginning import begin_run
+from mixsync_dagster.engine.context import RunTicket, Toolbox, attached
+from mixsync_dagster.engine.creating import create_objects
+from mixsync_dagster.engine.filtering import filter_items
+from mixsync_dagster.engine.finishing import fail_run, finish_run
+from mixsync_dagster.engine.listing import list_items
+from mixsync_dagster.engine.mapping import map_schema
+from mixsync_dagster.engine.planning import plan_changes
+from mixsync_dagster.engine.walk import read_ahead
+from mixsync_dagster.model.progress import RunRecord, Trigger
+
+
+def run_sync(
+    tools: Toolbox,
+    sync_config_id: str,
+    *,
+    worker_id: str,
+    sync_run_id: str,
+    trigger: Trigger = Trigger.MANUAL,
+    full_sync: bool = False,
+    dagster_run_id: str | None = None,
+) -> RunRecord:
+    """Run a sync from its begin to its end and return the run's record.
+
+    Raises AlreadyLocked, Conflict or NotFound before anything is done; any later error is recorded as the run's end
+    and then raised. The tools are not closed.
+    """
+    ticket = begin_run(
+        tools,
+        sync_config_id,
+        worker_id=worker_id,
+        sync_run_id=sync_run_id,
+        trigger=trigger,
+        full_sync=full_sync,
+        dagster_run_id=dagster_run_id,
+    )
+    try:
+        return _carry_out(tools, ticket)
+    except BaseException as error:
+        fail_run(tools, ticket, error)
+        raise
+
+
+def _carry_out(tools: Toolbox, ticket: RunTicket) -> RunRecord:
+    with attached(tools, ticket) as run:
+        for shard in read_ahead(list_items(run, ticket.cursor)):
+            create_objects(run, map_schema(run, plan_changes(run, filter_items(run, shard))))
+        submit_batches(run)
+        return finish_run(run)

@@ -1,0 +1,1 @@
+"""What users test their own adapters with: contract suites, simulators and a clock that never waits."""
