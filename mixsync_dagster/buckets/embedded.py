@@ -1,0 +1,175 @@
+"""The embedded bucket: objects in the catalog beside the state, bytes in a blob store, batches as Parquet manifests.
+
+Objects become rows of the catalog in the transaction that records the run's progress (`RunStore.commit`), never here:
+so there is no moment at which an object exists and the inventory does not know it, or the other way round.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+from mixsync_dagster.buckets.blobs import open_blob_store
+from mixsync_dagster.buckets.handlers import ManifestHandler
+from mixsync_dagster.buckets.manifest import manifest_tables, open_manifests
+from mixsync_dagster.buckets.placed import PlacedContents, contents_of
+from mixsync_dagster.model.objects import PutResult, PutStatus, StoredBlob, StoredObject, SubmittedBatch
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from mixsync_dagster.buckets.blobs import BlobStore
+    from mixsync_dagster.buckets.manifest import Manifests
+    from mixsync_dagster.model.objects import BatchMember, Draft
+    from mixsync_dagster.ports.bucket import BatchHandler
+    from mixsync_dagster.ports.state import Catalog
+
+
+class EmbeddedBucket:
+    """A Bucket and BlobReader over a catalog and a blob store; it owns `blobs` and closes it."""
+
+    def __init__(
+        self,
+        bucket_id: str,
+        catalog: Catalog,
+        blobs: BlobStore,
+        manifests: Manifests,
+        handler: BatchHandler | None = None,
+    ) -> None:
+        self._bucket_id = bucket_id
+        self._catalog = catalog
+        self._blobs = blobs
+        self._manifests = manifests
+        self._handler: BatchHandler = handler if handler is not None else ManifestHandler()
+        self._placed = PlacedContents()
+        self._deciding = threading.Lock()
+
+    def store_blob(self, chunks: Iterable[bytes]) -> StoredBlob:
+        """Take the bytes into the blob store."""
+        return self._blobs.store(chunks)
+
+    def put_objects(self, drafts: Sequence[Draft], *, skip_duplicates: bool) -> Sequence[PutResult]:
+        """Decide what becomes of each draft and make the blobs durable; any number of drafts, none is refused.
+
+        The first draft with some bytes owns them, within a call as well as between calls not committed yet.
+        Raises StoreUnavailable when the blobs cannot be made durable.
+        """
+        with self._deciding:
+            results = self._decided(drafts, skip_duplicates=skip_duplicates)
+        self._blobs.make_durable({blob.sha256 for draft in drafts for blob in draft.blobs})
+        return results
+
+    def find_objects(self, object_ids: Sequence[str]) -> Sequence[StoredObject]:
+        """Return those of the objects that the catalog has as active."""
+        return self._catalog.objects_by_id(object_ids)
+
+    def delete_objects(self, object_ids: Sequence[str]) -> None:
+        """Do nothing: the commit of the removals tombstones the rows, and the bytes wait for the grace period.
+
+        Another object may have the same bytes, so they only ever go by what the catalog still refers to.
+        """
+
+    def submit_batch(
+        self, batch_id: str, members: Iterable[BatchMember], *, idempotency_key: str
+    ) -> SubmittedBatch:
+        """Write the batch's manifest, then call the handler with its location.
+
+        A repeat finds the manifest and calls the handler with it again: what a job was started on never changes.
+        """
+        manifest = self._manifests.find(batch_id)
+        if manifest is None:
+            manifest = self._manifests.write(
+                batch_id, manifest_tables(members, self._catalog.objects_by_id, self._blobs.location)
+            )
+        task_id = self._handler.handle(batch_id, manifest, idempotency_key=idempotency_key)
+        return SubmittedBatch(batch_id=batch_id, task_id=task_id)
+
+    def open_blob(self, sha256: str) -> Iterator[bytes]:
+        """Yield the blob's bytes. Raises NotFound."""
+        return self._blobs.open(sha256)
+
+    def close(self) -> None:
+        """Close the blob store."""
+        self._blobs.close()
+
+    def _decided(self, drafts: Sequence[Draft], *, skip_duplicates: bool) -> list[PutResult]:
+        recorded = self._recorded_owners(drafts) if skip_duplicates else {}
+        unrecorded = self._unrecorded_owners(drafts, recorded) if skip_duplicates else {}
+        ids = {draft.object_id for draft in drafts} | set(unrecorded.values())
+        versions = dict(self._catalog.versions_by_id(sorted(ids)))
+        replacing = {
+            draft.object_id: contents_of(draft)
+            for draft in drafts
+            if versions.get(draft.object_id, draft.item.version) != draft.item.version
+        }
+        owners = {
+            sha256: owner for sha256, owner in recorded.items() if self._placed.still_owns(owner, sha256, replacing)
+        }
+        # An owner that the catalog knows was recorded since, and would be in `recorded` if it still had the bytes.
+        owners.update((sha256, owner) for sha256, owner in unrecorded.items() if owner not in versions)
+        return [self._result(draft, versions, owners, skip_duplicates=skip_duplicates) for draft in drafts]
+
+    def _recorded_owners(self, drafts: Sequence[Draft]) -> Mapping[str, str]:
+        contents = sorted({sha256 for draft in drafts for sha256 in contents_of(draft)})
+        return self._catalog.owners_of_content(self._bucket_id, contents) if contents else {}
+
+    def _unrecorded_owners(self, drafts: Sequence[Draft], recorded: Mapping[str, str]) -> dict[str, str]:
+        found = {}
+        for draft in drafts:
+            for sha256 in contents_of(draft):
+                owner = self._placed.owner_of(sha256)
+                if owner is not None and sha256 not in recorded:
+                    found[sha256] = owner
+        return found
+
+    def _result(
+        self, draft: Draft, versions: dict[str, str], owners: dict[str, str], *, skip_duplicates: bool
+    ) -> PutResult:
+        # Note for the drafts that follow: `versions` and `owners` tell what the drafts before this one did.
+        known = versions.get(draft.object_id)
+        if known is None and skip_duplicates:
+            owner = _owner_of_all(draft, owners)
+            if owner is not None:
+                return PutResult(draft=draft, status=PutStatus.DUPLICATE, object_id=owner)
+        versions[draft.object_id] = draft.item.version
+        if skip_duplicates:
+            contents = contents_of(draft)
+            self._placed.remember(draft.object_id, contents)
+            for sha256 in contents:
+                owners.setdefault(sha256, draft.object_id)
+        return PutResult(draft=draft, status=_status(known, draft.item.version), object_id=draft.object_id)
+
+
+def open_embedded_bucket(
+    bucket_id: str,
+    catalog: Catalog,
+    *,
+    blobs: str | Path,
+    manifests: str | Path,
+    options: Mapping[str, Any] | None = None,
+    handler: BatchHandler | None = None,
+) -> EmbeddedBucket:
+    """Open the bucket whose bytes and manifests are at these folders or object store URLs.
+
+    `options` are the object stores' settings. Raises InvalidInput for an unknown URL, StoreUnavailable.
+    """
+    kept = open_manifests(manifests, options=options)
+    return EmbeddedBucket(bucket_id, catalog, open_blob_store(blobs, options=options), kept, handler)
+
+
+def _status(known: str | None, version: str) -> PutStatus:
+    if known is None:
+        return PutStatus.CREATED
+    return PutStatus.ALREADY_PRESENT if known == version else PutStatus.REPLACED
+
+
+def _owner_of_all(draft: Draft, owners: Mapping[str, str]) -> str | None:
+    """Return the owner of the first blob if every blob has bytes that another object owns, else None."""
+    first: str | None = None
+    for blob in draft.blobs:
+        owner = owners.get(blob.sha256) if blob.size_bytes else None
+        if owner is None or owner == draft.object_id:
+            return None
+        first = first or owner
+    return first
