@@ -1,0 +1,143 @@
+"""The one place where something is tried again.
+
+Adapters raise RateLimited and ProviderUnavailable and never repeat; a Retrier decides the wait. One Retrier serves all
+workers of a connection, so that one Retry-After holds all of them back.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Callable
+from typing import TypeVar
+
+from tenacity import RetryCallState, Retrying, retry_if_exception
+
+from mixsync_dagster.errors import ItemCorrupt, ProviderUnavailable, RateLimited, Throttled
+from mixsync_dagster.ports.clock import Clock
+
+Answer = TypeVar("Answer")
+
+_FIRST_WAIT_SECONDS = 1.0
+
+
+class Retrier:
+    """Implements the Pacer port: waits and repeats what failed for want of patience.
+
+    RateLimited waits the longer of the provider's word and a full-jitter backoff (1 s doubling to `max_wait_seconds`),
+    at most `rate_limit_attempts` attempts; ProviderUnavailable the same, at most `outage_attempts`. ItemCorrupt is
+    repeated `corrupt_repeats` times without a wait (the port promises none, so the default is 0). A provider that asks
+    for more than `longest_retry_after_seconds` is not waited for. Every other error passes at once.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        *,
+        max_wait_seconds: float = 60.0,
+        outage_attempts: int = 6,
+        rate_limit_attempts: int = 12,
+        corrupt_repeats: int = 0,
+        longest_retry_after_seconds: float = 900.0,
+        seed: int | None = None,
+    ) -> None:
+        self._clock = clock
+        self._max_wait_seconds = max_wait_seconds
+        self._outage_attempts = outage_attempts
+        self._rate_limit_attempts = rate_limit_attempts
+        self._corrupt_repeats = corrupt_repeats
+        self._longest_retry_after_seconds = longest_retry_after_seconds
+        # Jitter spreads load; nothing is protected by it.
+        self._random = random.Random(seed)  # noqa: S311 - see above
+        self._lock = threading.Lock()
+        self._frozen_until: float | None = None
+        self._rate_limit_hits = 0
+
+    @property
+    def rate_limit_hits(self) -> int:
+        """How many times a provider said slow down since this retrier was made."""
+        return self._rate_limit_hits
+
+    def call(self, operation: Callable[[], Answer]) -> Answer:
+        """Return the operation's answer, repeating it as the class says; then its last error passes."""
+        # The usual call succeeds at once and pays nothing for the machinery below.
+        if self._frozen_until is not None:
+            self._wait_for_thaw()
+        try:
+            return operation()
+        except (Throttled, ItemCorrupt) as error:
+            return self._repeat(operation, error)
+
+    def _repeat(self, operation: Callable[[], Answer], first_error: Exception) -> Answer:
+        patience = _Patience(self._rate_limit_attempts, self._outage_attempts, self._corrupt_repeats + 1)
+        pending: list[Exception] = [first_error]
+
+        def attempt() -> Answer:
+            if pending:
+                raise pending.pop()
+            self._wait_for_thaw()
+            return operation()
+
+        retrying = Retrying(
+            retry=retry_if_exception(lambda error: self._goes_on(error, patience)),
+            wait=lambda state: self._wait_seconds(state, patience),
+            sleep=self._clock.sleep,
+            reraise=True,
+        )
+        return retrying(attempt)
+
+    def _goes_on(self, error: BaseException, patience: _Patience) -> bool:
+        if isinstance(error, Throttled):
+            self._note(error)
+            asked = error.retry_after_seconds
+            if asked is not None and asked > self._longest_retry_after_seconds:
+                return False
+        return patience.lasts(error)
+
+    def _note(self, error: Throttled) -> None:
+        """Count a refusal, and hold every caller back when the provider named a time."""
+        with self._lock:
+            if isinstance(error, RateLimited):
+                self._rate_limit_hits += 1
+            asked = error.retry_after_seconds
+            if asked and asked <= self._longest_retry_after_seconds:
+                self._frozen_until = max(self._frozen_until or 0.0, self._clock.monotonic() + asked)
+
+    def _wait_seconds(self, state: RetryCallState, patience: _Patience) -> float:
+        error = state.outcome.exception() if state.outcome is not None else None
+        if not isinstance(error, Throttled):
+            return 0.0
+        ceiling = min(self._max_wait_seconds, _FIRST_WAIT_SECONDS * 2.0 ** min(patience.failures - 1, 30))
+        with self._lock:
+            backoff = self._random.uniform(0.0, ceiling)
+        return max(error.retry_after_seconds or 0.0, backoff)
+
+    def _wait_for_thaw(self) -> None:
+        while (until := self._frozen_until) is not None:
+            left = until - self._clock.monotonic()
+            if left > 0:
+                self._clock.sleep(left)
+                continue
+            with self._lock:
+                if self._frozen_until == until:
+                    self._frozen_until = None
+
+
+class _Patience:
+    """How many more failures of each kind one call endures."""
+
+    def __init__(self, rate_limited: int, unavailable: int, corrupt: int) -> None:
+        self._left: dict[type[Exception], int] = {
+            RateLimited: rate_limited,
+            ProviderUnavailable: unavailable,
+            ItemCorrupt: corrupt,
+        }
+        self.failures = 0
+
+    def lasts(self, error: BaseException) -> bool:
+        for kind in self._left:
+            if isinstance(error, kind):
+                self.failures += 1
+                self._left[kind] -= 1
+                return self._left[kind] > 0
+        return False
