@@ -1,0 +1,77 @@
+"""The command line `mixsync`: its entry, and the app that gathers the groups of commands."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Sequence
+from types import FrameType
+from typing import Annotated
+
+import typer
+
+from mixsync_dagster.commands import controlling, defining, demonstrating, listing, running, setting_up
+from mixsync_dagster.commands.failures import ExitStatus, report, say
+
+app = typer.Typer(
+    name="mixsync",
+    help="Keeps buckets in step with external storage.\n\nBegin with `mixsync demo`, or with `mixsync init`.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for group in (setting_up, demonstrating, defining, running, listing, controlling):
+    group.register(app)
+
+
+@app.callback()
+def _options(
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show where an error was raised; accepted after any command too.")
+    ] = False,
+) -> None:
+    # The flag is taken out of the arguments before they are parsed; it stands here for --help.
+    del debug
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run one command and leave with its exit status; never shows a traceback unless asked by --debug."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    signal.signal(signal.SIGTERM, _interrupt)
+    sys.exit(run(given))
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command and return its exit status."""
+    debug = "--debug" in arguments
+    plain = [argument for argument in arguments if argument != "--debug"]
+    try:
+        status = app(plain, prog_name="mixsync", standalone_mode=False)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader has seen enough. Python would complain once more at its exit without this.
+        sys.stdout = None
+        return ExitStatus.DONE
+    except (KeyboardInterrupt, typer.Abort):
+        return report(KeyboardInterrupt(), debug=debug)
+    except Exception as error:  # noqa: BLE001 - the edge of the program: every error becomes a sentence and a status
+        if hasattr(error, "format_message"):
+            say(f"mixsync: {_sentence(error.format_message())} See `mixsync --help`.")
+            return ExitStatus.WRONG_INPUT
+        return report(error, debug=debug)
+    return status if isinstance(status, int) else ExitStatus.DONE
+
+
+def _sentence(message: str) -> str:
+    text = " ".join(message.split())
+    return text if text.endswith((".", "?", "!")) else text + "."
+
+
+def _interrupt(_signal: int, _frame: FrameType | None) -> None:
+    # SIGTERM ends a command as Ctrl-C does: what is under way is left consistent.
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,157 @@
+"""Control: `pause`, `resume`, `trigger`, `unlock`."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mixsync_dagster.commands.shared import JsonFlag, SyncArgument, opened
+
+if TYPE_CHECKING:
+    from mixsync_dagster.model.syncs import SyncConfiguration
+    from mixsync_dagster.ports.state import Dispatch
+    from mixsync_dagster.settings import Settings
+    from mixsync_dagster.wiring import Services
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module."""
+    app.command("pause", epilog="Example: `mixsync pause videos --reason maintenance`")(pause)
+    app.command("resume", epilog="Example: `mixsync resume videos`")(resume)
+    app.command("trigger", epilog="Example: `mixsync trigger videos --full`")(trigger)
+    app.command("unlock", epilog="Example: `mixsync unlock videos`")(unlock)
+
+
+def pause(
+    sync: SyncArgument,
+    reason: Annotated[str | None, typer.Option("--reason", help="Why; shown wherever the sync is.")] = None,
+    json_output: JsonFlag = False,
+) -> None:
+    """Start no new run of a sync; one that is under way ends by itself."""
+    from mixsync_dagster.control import syncs
+    from mixsync_dagster.control.references import find_sync
+
+    with opened() as services:
+        paused = syncs.pause(services.store, find_sync(services.store, sync), reason=reason)
+    _tell(paused, json_output, f"Sync {paused.name} is paused ({paused.pause_reason}).")
+
+
+def resume(sync: SyncArgument, json_output: JsonFlag = False) -> None:
+    """Let a paused sync run again; it is due at once."""
+    from mixsync_dagster.control import syncs
+    from mixsync_dagster.control.references import find_sync
+
+    with opened() as services:
+        found = find_sync(services.store, sync)
+        resumed = syncs.resume(services.store, found)
+    said = "is active again and due now" if found.paused else "was not paused"
+    _tell(resumed, json_output, f"Sync {resumed.name} {said}.")
+
+
+def unlock(sync: SyncArgument, json_output: JsonFlag = False) -> None:
+    """Take a sync's lock away from a worker that is gone; a worker that is not stops and writes nothing more."""
+    from mixsync_dagster.commands import output
+    from mixsync_dagster.control import syncs
+    from mixsync_dagster.control.references import find_sync
+
+    with opened() as services:
+        found = find_sync(services.store, sync)
+        holder = syncs.unlock(services.store, found)
+    if json_output:
+        output.print_json({"success": True, "was_locked": holder is not None, "previous_worker_id": holder})
+        return
+    said = "was not locked" if holder is None else f"is free; worker {holder} held it"
+    output.print_line(f"Sync {found.name} {said}.")
+
+
+def _tell(sync: SyncConfiguration, json_output: bool, sentence: str) -> None:
+    from mixsync_dagster.commands import output
+
+    if json_output:
+        output.print_json(sync.model_dump(mode="json"))
+    else:
+        output.print_line(sentence)
+
+
+def trigger(
+    sync: SyncArgument,
+    full: Annotated[bool, typer.Option("--full", help="A pass from the start, even if one could be resumed.")] = False,
+    wait: Annotated[float, typer.Option("--wait", min=0, max=600, help="Seconds to wait for the run to begin.")] = 20.0,
+    json_output: JsonFlag = False,
+) -> None:
+    """Ask Dagster for a run of a sync now; `mixsync run` needs no Dagster.
+
+    The run is queued in the Dagster instance and begins when a daemon takes it.
+    """
+    from mixsync_dagster.commands import output
+    from mixsync_dagster.control import syncs
+    from mixsync_dagster.control.references import find_sync
+
+    with opened() as services:
+        found = find_sync(services.store, sync)
+        triggered = syncs.trigger(services.store, found, full_sync=full)
+        dispatch = triggered.dispatch
+        status, said = "skipped_already_running", f"Sync {found.name} is running already"
+        if dispatch is None:
+            said += "; a full run follows it." if full else "."
+        else:
+            _queue(services.settings, dispatch)
+            begun = _begun(services, found, wait_seconds=wait)
+            status = "running" if begun else "dispatched"
+            said = f"Sync {found.name} is running." if begun else _not_begun(found.name, wait)
+    if json_output:
+        key = None if dispatch is None else dispatch.run_key
+        output.print_json({"sync_config_id": found.sync_config_id, "status": status, "run_key": key, "full_sync": full})
+    else:
+        output.print_line(said)
+
+
+def _not_begun(name: str, wait_seconds: float) -> str:
+    return (
+        f"The run of sync {name} is queued and has not begun within {wait_seconds:g} s: no Dagster daemon has taken "
+        f"it. Start one by `dagster dev -m mixsync_dagster.definitions`, or run it here by `mixsync run {name}`."
+    )
+
+
+def _queue(settings: Settings, dispatch: Dispatch) -> None:
+    """Put the claimed run into the Dagster instance's queue. Raises CommandFailed."""
+    from mixsync_dagster.commands.failures import CommandFailed
+    from mixsync_dagster.orchestration.translator import DISPATCH_TAG, SYNC_ID_TAG, TRIGGER_TAG
+    from mixsync_dagster.settings import child_environment, dagster_home
+
+    instance = dagster_home() or settings.dagster_dir
+    tags = {
+        DISPATCH_TAG: str(dispatch.number),
+        SYNC_ID_TAG: dispatch.sync_config_id,
+        TRIGGER_TAG: dispatch.trigger.value,
+    }
+    config = {"sync": dispatch.sync_config_id, "full_sync": dispatch.full_sync}
+    command = [sys.executable, "-m", "dagster", "job", "launch", "-m", "mixsync_dagster.definitions"]
+    command += ["-j", "sync_bucket", "--config-json", json.dumps(config), "--tags", json.dumps(tags)]
+    ended = subprocess.run(  # noqa: S603 - our own interpreter and arguments
+        command,
+        env=child_environment({"DAGSTER_HOME": str(instance), "MIXSYNC_HOME": str(settings.home)}),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        check=False,
+    )
+    if ended.returncode != 0:
+        lines = ended.stderr.decode("utf-8", "replace").strip().splitlines() or ["no reason given"]
+        raise CommandFailed(
+            f"Dagster did not queue the run ({lines[-1][:200]}); is {instance} its instance? "
+            "Run the sync here by `mixsync run`."
+        )
+
+
+def _begun(services: Services, sync: SyncConfiguration, *, wait_seconds: float) -> bool:
+    """Return whether a run began within the time."""
+    deadline = services.clock.monotonic() + wait_seconds
+    while services.store.get_sync(sync.sync_config_id).sync_run_counter == sync.sync_run_counter:
+        if services.clock.monotonic() >= deadline:
+            return False
+        services.clock.sleep(0.25)
+    return True

@@ -1,0 +1,41 @@
+"""Whose definitions these are, and new identifiers for them."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+
+_ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789"
+_LENGTH = 15
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """The organisation, namespace and user that a definition belongs to."""
+
+    internal_id: str
+    namespace_id: str
+    user_id: str
+
+
+LOCAL_OWNER = Owner("int_local", "ns_default", "usr_local")
+"""Who owns what is defined by files and on the command line, where there is one owner only."""
+
+
+def new_connection_id() -> str:
+    """Return a new id `conn_...`, different at every call."""
+    return "conn_" + _token()
+
+
+def new_sync_config_id() -> str:
+    """Return a new id `sync_...`, different at every call."""
+    return "sync_" + _token()
+
+
+def new_sync_run_id() -> str:
+    """Return a new id `run_...`, different at every call."""
+    return "run_" + _token()
+
+
+def _token() -> str:
+    return "".join(secrets.choice(_ALPHABET) for _ in range(_LENGTH))

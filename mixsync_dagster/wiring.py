@@ -1,0 +1,249 @@
+"""The composition root: which adapters run. Adapters are imported when they are first used."""
+
+from __future__ import annotations
+
+import fcntl
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from importlib import import_module
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Protocol, Self, cast
+
+from mixsync_dagster.control.definitions import Offered
+from mixsync_dagster.engine.context import RunLimits, Toolbox
+from mixsync_dagster.errors import ConfigurationError
+from mixsync_dagster.model.buckets import Destination
+from mixsync_dagster.model.connections import full_config
+from mixsync_dagster.model.credentials import resolve
+from mixsync_dagster.model.provider_configs import ProviderConfig, ProviderType
+from mixsync_dagster.ports.clock import Clock
+from mixsync_dagster.ports.provider import Probe, Provider
+from mixsync_dagster.ports.reporting import Reporter, SilentReporter
+from mixsync_dagster.settings import Settings, environment_value
+from mixsync_dagster.transport.clock import SystemClock
+from mixsync_dagster.transport.retry import Retrier
+from mixsync_dagster.transport.retrying_provider import retrying
+
+if TYPE_CHECKING:
+    from mixsync_dagster.buckets.embedded import EmbeddedBucket
+    from mixsync_dagster.model.connections import StorageConnection
+    from mixsync_dagster.model.syncs import SyncConfiguration
+    from mixsync_dagster.state.store import SqlStateStore
+
+PROVIDERS: Mapping[ProviderType, str] = MappingProxyType(
+    {
+        ProviderType.S3: "mixsync_dagster.providers.s3.factory",
+        ProviderType.TIGRIS: "mixsync_dagster.providers.s3.factory",
+    }
+)
+"""The module that makes the provider of each type that is offered."""
+
+DESTINATIONS = frozenset({Destination.EMBEDDED})
+"""The destinations that are offered."""
+
+
+class _Factory(Protocol):
+    def from_connection(
+        self,
+        config: ProviderConfig,
+        source_path: str,
+        *,
+        provider_filters: Mapping[str, Any] | None,
+        ca_bundle: Path | None,
+    ) -> Provider:
+        """Return the provider of one source path."""
+        ...
+
+
+class Services:
+    """The settings, the state store and the clock of one process, and the adapters made from them."""
+
+    def __init__(self, settings: Settings, store: SqlStateStore, clock: Clock) -> None:
+        self.settings = settings
+        self.store = store
+        self.clock = clock
+
+    @classmethod
+    def open(cls, settings: Settings | None = None, *, clock: Clock | None = None) -> Services:
+        """Return the services on an initialised state store; a context manager that closes them.
+
+        Raises ConfigurationError when `mixsync init` has not been run, or not since an upgrade; StoreUnavailable.
+        """
+        from mixsync_dagster.state.store import SqlStateStore
+
+        settings = settings or Settings.load()
+        clock = clock or SystemClock()
+        key = read_key(settings)
+        return cls(settings, SqlStateStore.open(settings.database_url, clock=clock, key=key), clock)
+
+    @staticmethod
+    def init(settings: Settings) -> None:
+        """Create or upgrade the home folder, the key file and the state store.
+
+        Repeats change nothing; a second process waits for the first. Raises ConfigurationError, StoreUnavailable.
+        """
+        from mixsync_dagster.state.cipher import load_or_create_key
+        from mixsync_dagster.state.database import Database
+        from mixsync_dagster.state.migrate import upgrade
+
+        make_home(settings.home)
+        with locked(settings.home):
+            load_or_create_key(settings.home, settings.secret_key)
+            database = Database.open(settings.database_url, clock=SystemClock())
+            try:
+                upgrade(database)
+            finally:
+                database.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the state store. Twice is harmless."""
+        self.store.close()
+
+    def tools_for(
+        self,
+        sync: SyncConfiguration,
+        *,
+        reporter: Reporter | None = None,
+        approve_removals: bool = False,
+        patient: bool = True,
+    ) -> Toolbox:
+        """Return what a run of the sync works with; the caller closes it.
+
+        `approve_removals` lifts the guard against removing much at once. Without `patient` nothing is repeated after
+        an outage, as suits a quick look. Raises NotFound, ConfigurationError.
+        """
+        connection = self.store.get_connection(sync.connection_id)
+        pacer = _pacer(self.clock, patient=patient)
+        provider = self._provider(connection, sync.source_path, sync.provider_filters)
+        return Toolbox(
+            store=self.store,
+            provider=retrying(provider, pacer),
+            provider_name=connection.provider_type.value,
+            bucket=self.bucket_for(sync.bucket_id),
+            clock=self.clock,
+            pacer=pacer,
+            limits=self._limits(approve_removals=approve_removals),
+            reporter=reporter or SilentReporter(),
+        )
+
+    def provider_for(
+        self, connection_id: str, source_path: str, *, provider_filters: Mapping[str, Any] | None = None
+    ) -> Provider:
+        """Return the provider of a source path, which repeats nothing; the caller closes it.
+
+        Takes a connection's id or name. Raises NotFound, InvalidInput, ConfigurationError.
+        """
+        return self._provider(self.store.get_connection(connection_id), source_path, provider_filters)
+
+    def bucket_for(self, bucket_id: str) -> EmbeddedBucket:
+        """Return the bucket, by id or name; the caller closes it. Raises NotFound, ConfigurationError."""
+        from mixsync_dagster.buckets.blobs import open_blob_store
+        from mixsync_dagster.buckets.embedded import EmbeddedBucket
+        from mixsync_dagster.buckets.manifest import open_manifests
+
+        bucket = self.store.get_bucket(bucket_id)
+        if bucket.destination not in DESTINATIONS:
+            raise ConfigurationError(
+                f"bucket {bucket.bucket_id}: the destination {bucket.destination} is not offered; give embedded."
+            )
+        return EmbeddedBucket(
+            bucket.bucket_id,
+            self.store,
+            open_blob_store(self.settings.blob_url or self.settings.blobs_dir),
+            open_manifests(self.settings.manifests_dir),
+        )
+
+    def probe(self, sync: SyncConfiguration, deadline_seconds: float) -> Probe:
+        """Return whether a run of the sync would find work; raises what the provider raises, repeating nothing."""
+        from mixsync_dagster.engine.probing import probe_sync
+
+        tools = self.tools_for(sync, patient=False)
+        try:
+            return probe_sync(tools, sync, deadline_seconds=deadline_seconds)
+        finally:
+            tools.close()
+
+    def _provider(
+        self, connection: StorageConnection, source_path: str, provider_filters: Mapping[str, Any] | None
+    ) -> Provider:
+        module = PROVIDERS.get(connection.provider_type)
+        if module is None:
+            raise ConfigurationError(not_offered(connection.name, connection.provider_type))
+        if not connection.is_active:
+            raise ConfigurationError(
+                f"connection {connection.name} is {connection.status} and may not be used; activate it first."
+            )
+        config = self.connection_config(connection)
+        factory = cast("_Factory", import_module(module))
+        return factory.from_connection(
+            config, source_path, provider_filters=provider_filters, ca_bundle=self.settings.ca_bundle
+        )
+
+    def connection_config(self, connection: StorageConnection) -> ProviderConfig:
+        """Return settings and credentials with every reference resolved. Raises ConfigurationError naming the field."""
+        config = full_config(connection, self.store.credentials_of(connection.connection_id))
+        try:
+            resolved = resolve(config.credentials, environment_value)
+        except ConfigurationError as error:
+            raise ConfigurationError(f"connection {connection.name}: {error}") from None
+        return config.model_copy(update={"credentials": resolved})
+
+    def _limits(self, *, approve_removals: bool) -> RunLimits:
+        limits = RunLimits(lease_seconds=self.settings.lease_seconds)
+        changed: dict[str, Any] = {}
+        if self.settings.sync_concurrency is not None:
+            changed["concurrency"] = self.settings.sync_concurrency
+        if approve_removals:
+            changed["removal_guard_percent"] = 100.0
+        return RunLimits(lease_seconds=limits.lease_seconds, **changed)
+
+
+def offered() -> Offered:
+    """Return what there are adapters for."""
+    return Offered(frozenset(PROVIDERS), DESTINATIONS)
+
+
+def not_offered(connection: str, provider_type: str) -> str:
+    """Return the sentence for a provider that the model knows and no adapter serves."""
+    offered = ", ".join(sorted(PROVIDERS))
+    return f"connection {connection}: the provider {provider_type} is not offered yet; the providers are {offered}."
+
+
+def make_home(home: Path) -> None:
+    """Create the home folder for its owner alone; an existing one keeps its mode. Raises ConfigurationError."""
+    try:
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigurationError(
+            f"MIXSYNC_HOME: the folder {home} cannot be made ({error.strerror}); give a folder that can be written."
+        ) from error
+
+
+@contextmanager
+def locked(home: Path) -> Iterator[None]:
+    """Hold the home folder's lock, waiting for it; it is free again when the process ends, however it ends."""
+    with (home / ".lock").open("a", encoding="utf-8") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def read_key(settings: Settings) -> bytes:
+    """Return the encryption key from the setting, else from the key file. Raises ConfigurationError."""
+    from mixsync_dagster.state.cipher import load_or_create_key
+
+    if settings.secret_key is None and not settings.key_file.exists():
+        raise ConfigurationError(
+            f"there is no mixsync home at {settings.home}; run `mixsync init`, or set MIXSYNC_HOME."
+        )
+    return load_or_create_key(settings.home, settings.secret_key)
+
+
+def _pacer(clock: Clock, *, patient: bool) -> Retrier:
+    return Retrier(clock) if patient else Retrier(clock, outage_attempts=1, rate_limit_attempts=1)
