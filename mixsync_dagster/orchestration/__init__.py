@@ -1,0 +1,1 @@
+"""The Dagster skin: resources, ops, jobs, sensors and assets over the engine; the only importer of dagster."""

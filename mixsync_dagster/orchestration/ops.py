@@ -1,0 +1,178 @@
+"""The stages of a run as ops: each attaches to the run, calls the engine's stage of the same name, and hands on.
+
+`sync_graph` puts them together, as a job of its own and behind the asset of each named sync.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from dagster import (
+    Config,
+    DynamicOut,
+    DynamicOutput,
+    Failure,
+    In,
+    Nothing,
+    OpExecutionContext,
+    Out,
+    Output,
+    ResourceParam,
+)
+from pydantic import Field
+
+from mixsync_dagster.errors import AlreadyLocked, Conflict
+from mixsync_dagster.model.items import Shard
+from mixsync_dagster.model.progress import Outcome, Trigger
+from mixsync_dagster.orchestration.metadata import run_metadata
+from mixsync_dagster.orchestration.parquet_io import ParquetIOManager
+from mixsync_dagster.orchestration.resources import MixsyncServices
+from mixsync_dagster.orchestration.running import (
+    SPOOL_KEY,
+    TICKET,
+    claimed,
+    running,
+    sweep_spool,
+    tag_run,
+    told,
+)
+from mixsync_dagster.orchestration.translator import DISPATCH_TAG, FULL_SYNC_TAG, TRIGGER_TAG
+
+Values = dict[str, Any]
+Spooling = ResourceParam[ParquetIOManager]
+
+
+class SyncBucketConfig(Config):
+    """Which sync to run, and how."""
+
+    sync: str = Field(description="Id or name of the sync, as `mixsync syncs` lists it.")
+    full_sync: bool = Field(
+        default=False,
+        description="Begin a new pass from the start even when an unfinished one could be resumed.",
+    )
+
+
+def begin_run(
+    context: OpExecutionContext, config: SyncBucketConfig, mixsync: MixsyncServices, mixsync_spool: Spooling
+) -> Iterator[Output[Values]]:
+    """Take the sync's lock, settle what a crash left open, and decide where the pass begins.
+
+    Ends the run, successfully and with nothing done, while another worker holds the sync or when the dispatch that
+    started it has been overtaken.
+    """
+    from mixsync_dagster.engine.beginning import begin_run as begin  # noqa: PLC0415 - imported by steps only
+
+    tags = context.run.tags
+    with told():
+        sync = mixsync.store.get_sync(config.sync)
+        tag_run(context, sync)
+        if not claimed(mixsync, context, sync):
+            context.log.info(f"Skipped: another run of sync {sync.name} was started instead of this one.")
+            return
+        try:
+            ticket = begin(
+                mixsync.tools(sync),
+                sync.sync_config_id,
+                worker_id=f"dagster:{context.run_id[:8]}",
+                sync_run_id=context.run_id,
+                trigger=Trigger(tags.get(TRIGGER_TAG, Trigger.MANUAL)),
+                full_sync=config.full_sync or tags.get(FULL_SYNC_TAG) == "true",
+                dagster_run_id=context.run_id,
+            )
+        except AlreadyLocked as error:
+            context.log.info(f"Skipped: {error}")
+            return
+        except Conflict as error:
+            if DISPATCH_TAG not in tags:
+                raise
+            context.log.info(f"Skipped: {error}")
+            return
+    sweep_spool(mixsync, mixsync_spool, context.run_id)
+    yield Output(ticket.as_dict(), TICKET)
+
+
+def list_items(mixsync: MixsyncServices, ticket: Values) -> Iterator[DynamicOutput[Shard]]:
+    """List the source path and cut the listing into shards of up to 50,000 entries, each with the range that it covers."""
+    from mixsync_dagster.engine.listing import list_items as shards_of  # noqa: PLC0415 - imported by steps only
+
+    with running(mixsync, ticket) as run:
+        for shard in shards_of(run, run.ticket.cursor):
+            yield DynamicOutput(shard, f"shard_{shard.number}", output_name="shards")
+
+
+def filter_items(mixsync: MixsyncServices, ticket: Values, shard: Shard) -> Shard:
+    """Evaluate the sync's file filters on the shard and count the verdicts by reason."""
+    from mixsync_dagster.engine.filtering import filter_items as filtered  # noqa: PLC0415 - imported by steps only
+
+    with running(mixsync, ticket) as run:
+        return filtered(run, shard)
+
+
+def plan_changes(mixsync: MixsyncServices, ticket: Values, shard: Shard) -> Shard:
+    """Compare the shard with the inventory and keep what has to be created, replaced, moved or removed."""
+    from mixsync_dagster.engine.planning import plan_changes as planned  # noqa: PLC0415 - imported by steps only
+
+    with running(mixsync, ticket) as run:
+        return planned(run, shard)
+
+
+def map_schema(mixsync: MixsyncServices, ticket: Values, shard: Shard) -> Shard:
+    """Read tags and metadata where the mapping asks for them, and extract the objects' fields."""
+    from mixsync_dagster.engine.mapping import map_schema as mapped  # noqa: PLC0415 - imported by steps only
+
+    with running(mixsync, ticket) as run:
+        return mapped(run, shard)
+
+
+def create_objects(mixsync: MixsyncServices, ticket: Values, shard: Shard) -> Values:
+    """Stream the bytes of the shard's items into the bucket, put their objects, and commit them with the progress.
+
+    Also commits the position of a shard that has nothing to do, so every shard comes here.
+    """
+    from mixsync_dagster.engine.creating import create_objects as created  # noqa: PLC0415 - imported by steps only
+
+    with running(mixsync, ticket) as run:
+        return created(run, shard).as_dict()
+
+
+def submit_batches(mixsync: MixsyncServices, ticket: Values, created: list[Values]) -> Values:
+    """Cut new object versions into batches and hand each over for processing exactly once."""
+    from mixsync_dagster.engine.batching import submit_batches as submitted  # noqa: PLC0415 - imported by steps only
+
+    del created  # says that every shard is done
+    with running(mixsync, ticket) as run:
+        return submitted(run).as_dict()
+
+
+def finish_run(
+    context: OpExecutionContext,
+    mixsync: MixsyncServices,
+    mixsync_spool: Spooling,
+    ticket: Values,
+    submitted: Values,
+) -> Values:
+    """Remove what the source no longer has, count, decide when the sync is due again, and release the lock."""
+    from mixsync_dagster.engine.finishing import finish_run as finish  # noqa: PLC0415 - imported by steps only
+
+    del submitted  # says that every batch is handed over
+    with running(mixsync, ticket) as run:
+        record = finish(run)
+        sync = mixsync.store.load_sync(run.sync.sync_config_id)
+        objects = mixsync.store.count_objects(sync.bucket_id)
+    metadata = run_metadata(record, sync, object_count=objects)
+    mixsync_spool.spool.delete(context.run_id)
+    if record.status == Outcome.FAILED:
+        raise Failure(description=record.error or "the run failed.", metadata=metadata, allow_retries=False)
+    if record.counters.failed:
+        context.log.warning(
+            f"{record.counters.failed} items failed and will be tried again; `mixsync dlq {sync.name}` tells why."
+        )
+    context.add_output_metadata(metadata, output_name="result")
+    return {"sync_run_id": record.sync_run_id, "status": record.status, **record.counters.as_dict()}
+
+
+TICKET_OUT = {TICKET: Out(dict, is_required=False, io_manager_key=SPOOL_KEY, description="What the run's steps share.")}
+SHARDS_OUT = {"shards": DynamicOut(Shard, io_manager_key=SPOOL_KEY, description="Slices of the listing.")}
+SHARD_OUT = Out(Shard, io_manager_key=SPOOL_KEY, description="The shard, with this stage's columns.")
+COUNTERS_OUT = Out(dict, io_manager_key=SPOOL_KEY, description="What this stage did, in counts.")
+RESULT_OUT = {"result": Out(dict, io_manager_key="bucket_objects", description="The run's status and counters.")}
+SOURCE_IN = {"source": In(Nothing, description="The provider's path, which somebody else fills.")}

@@ -1,0 +1,164 @@
+"""Where the steps of a run hand values on: tables as Parquet files, plain values as JSON; nothing is ever pickled."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.fs as pafs
+import pyarrow.parquet as pq
+from dagster import InputContext, IOManager, OutputContext
+
+from mixsync_dagster.errors import ConfigurationError, MixsyncError
+from mixsync_dagster.model.items import Shard
+
+_HEADER = b"mixsync.shard"
+_PANDAS = b"pandas"
+_ASSETS = "assets"
+
+
+class Spool:
+    """A folder, local or in object storage, of files that live as long as a run."""
+
+    def __init__(self, url: str) -> None:
+        """Raises ConfigurationError for a URL of a kind that tables cannot be written to."""
+        try:
+            self._files, self._root = pafs.FileSystem.from_uri(url)
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
+            raise ConfigurationError(
+                f"MIXSYNC_SPOOL_URL: {url} cannot be opened; give a file://, s3:// or gs:// URL."
+            ) from error
+
+    def write_table(self, path: str, table: pa.Table) -> None:
+        """Write a table; it may be read once the step that wrote it has succeeded."""
+        with self._opened(path) as sink:
+            pq.write_table(table, sink, compression="zstd")
+
+    def read_table(self, path: str) -> pa.Table:
+        """Return a table. Raises FileNotFoundError."""
+        with self._files.open_input_file(self._at(path)) as source:
+            return pq.read_table(source)
+
+    def write_json(self, path: str, value: Any) -> None:
+        """Write JSON values. Raises TypeError for anything else."""
+        data = json.dumps(value).encode()
+        with self._opened(path) as sink:
+            sink.write(data)
+
+    def read_json(self, path: str) -> Any:
+        """Return JSON values. Raises FileNotFoundError."""
+        with self._files.open_input_stream(self._at(path)) as source:
+            return json.loads(source.read())
+
+    def has(self, path: str) -> bool:
+        """Return whether the file exists."""
+        return self._files.get_file_info(self._at(path)).type == pafs.FileType.File
+
+    def folders(self) -> list[str]:
+        """Return the names of the runs' folders."""
+        selector = pafs.FileSelector(self._root, allow_not_found=True)
+        found = self._files.get_file_info(selector)
+        return [one.base_name for one in found if one.type == pafs.FileType.Directory and one.base_name != _ASSETS]
+
+    def delete(self, folder: str) -> None:
+        """Remove a run's folder; absent already is success."""
+        try:
+            self._files.delete_dir(self._at(folder))
+        except FileNotFoundError:
+            return
+
+    def _at(self, path: str) -> str:
+        return f"{self._root.rstrip('/')}/{path}"
+
+    def _opened(self, path: str) -> Any:
+        whole = self._at(path)
+        # Object storage has no folders to make, and the call would cost a request.
+        if isinstance(self._files, pafs.LocalFileSystem):
+            self._files.create_dir(whole.rsplit("/", 1)[0], recursive=True)
+        return self._files.open_output_stream(whole, compression=None)
+
+
+class ParquetIOManager(IOManager):
+    """Keeps shards, tables and DataFrames as Parquet, and JSON values as JSON.
+
+    What belongs to a run lies under `<run id>/` until the run ends; what a user's own asset returns stays under
+    `assets/`. Anything else is refused by a sentence.
+    """
+
+    def __init__(self, spool: Callable[[], Spool]) -> None:
+        self._open_spool = spool
+        self._opened: Spool | None = None
+
+    @property
+    def spool(self) -> Spool:
+        """The folder, opened at first use: definitions load without touching it."""
+        if self._opened is None:
+            self._opened = self._open_spool()
+        return self._opened
+
+    def handle_output(self, context: OutputContext, obj: Any) -> None:
+        """Keep a step's output."""
+        path = _path_of(context)
+        if isinstance(obj, Shard):
+            self._write_shard(path, obj)
+        elif isinstance(obj, pa.Table):
+            self.spool.write_table(f"{path}.parquet", obj)
+        elif type(obj).__name__ == "DataFrame" and hasattr(obj, "columns"):
+            self.spool.write_table(f"{path}.parquet", pa.Table.from_pandas(obj))
+        else:
+            self._write_json(path, obj)
+
+    def load_input(self, context: InputContext) -> Any:
+        """Return what the upstream step put out."""
+        if context.upstream_output is None:
+            raise MixsyncError(f"the input {context.name} comes from no step; connect it to one.")
+        path = _path_of(context.upstream_output)
+        if self.spool.has(f"{path}.json"):
+            return self.spool.read_json(f"{path}.json")
+        table = self.spool.read_table(f"{path}.parquet")
+        kept = table.schema.metadata or {}
+        if _HEADER in kept:
+            return self._shard(path, kept[_HEADER].decode(), table)
+        return table.to_pandas() if _PANDAS in kept else table
+
+    def _write_shard(self, path: str, shard: Shard) -> None:
+        if shard.removed is not None:
+            self.spool.write_table(f"{path}.removed.parquet", shard.removed)
+        header = {**(shard.table.schema.metadata or {}), _HEADER: shard.header().encode()}
+        self.spool.write_table(f"{path}.parquet", shard.table.replace_schema_metadata(header))
+
+    def _shard(self, path: str, header: str, table: pa.Table) -> Shard:
+        kept = {key: value for key, value in table.schema.metadata.items() if key != _HEADER}
+        removed = f"{path}.removed.parquet"
+        return Shard.from_header(
+            header,
+            table.replace_schema_metadata(kept or None),
+            self.spool.read_table(removed) if self.spool.has(removed) else None,
+        )
+
+    def _write_json(self, path: str, obj: Any) -> None:
+        try:
+            self.spool.write_json(f"{path}.json", obj)
+        except TypeError:
+            raise MixsyncError(
+                f"a step's output of type {type(obj).__name__} cannot be handed on; "
+                "return a pandas DataFrame, an Arrow table or JSON values."
+            ) from None
+
+
+def step_path(run_id: str, step_key: str, output: str = "result", mapping_key: str | None = None) -> str:
+    """Return where a step's output lies, without its ending."""
+    return _joined([run_id, step_key, output, *([mapping_key] if mapping_key else [])])
+
+
+def _path_of(context: OutputContext) -> str:
+    if context.has_asset_key:
+        return _joined([_ASSETS, *context.asset_key.path])
+    return _joined(context.get_identifier())
+
+
+def _joined(parts: Sequence[str]) -> str:
+    # Brackets of mapped steps ("plan_changes[shard_0]") are patterns to some object stores' tools.
+    return "/".join(part.replace("[", "-").replace("]", "").replace("/", "_") for part in parts)

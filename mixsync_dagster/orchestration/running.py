@@ -1,0 +1,131 @@
+"""What every op of a run shares: its claim, its lock, and that an error ends the run in the state store as well."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from dagster import Failure, HookContext, OpExecutionContext, failure_hook
+
+from mixsync_dagster.errors import MixsyncError, NotFound
+from mixsync_dagster.orchestration.parquet_io import ParquetIOManager, step_path
+from mixsync_dagster.orchestration.resources import MixsyncServices, sentence
+from mixsync_dagster.orchestration.translator import DISPATCH_TAG, RUN_ID_TAG, SYNC_ID_TAG
+
+if TYPE_CHECKING:
+    from mixsync_dagster.engine.context import RunTicket, SyncRun
+    from mixsync_dagster.model.syncs import SyncConfiguration
+
+logger = logging.getLogger(__name__)
+
+SPOOL_KEY = "mixsync_spool"
+SERVICES_KEY = "mixsync"
+TICKET = "ticket"
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """Turn our errors into a failed step with one sentence; Dagster may not repeat it, for the next run resumes."""
+    try:
+        yield
+    except MixsyncError as error:
+        logger.debug("the step failed", exc_info=error)
+        raise Failure(description=str(error), allow_retries=False) from None
+
+
+@contextmanager
+def running(mixsync: MixsyncServices, ticket: Mapping[str, Any]) -> Iterator[SyncRun]:
+    """Give the run that the ticket stands for; an error ends it, so that its lock is free, and fails the step."""
+    # The engine is imported by steps, not by definitions.
+    from mixsync_dagster.engine.context import RunTicket, attached  # noqa: PLC0415 - see above
+
+    run_ticket = RunTicket.from_dict(ticket)
+    with told():
+        tools = mixsync.tools(mixsync.store.load_sync(run_ticket.sync_config_id))
+        try:
+            with attached(tools, run_ticket) as run:
+                yield run
+        except GeneratorExit:
+            # Dagster gave the step up while handing on its output; the hook below knows the reason.
+            raise
+        except BaseException as error:
+            end_run(mixsync, run_ticket, error)
+            raise
+
+
+def end_run(mixsync: MixsyncServices, ticket: RunTicket, error: BaseException) -> None:
+    """Record the error as the run's end and release its lock; a run that has ended already stays as it is."""
+    from mixsync_dagster.engine.finishing import fail_run  # noqa: PLC0415 - as above
+
+    try:
+        fail_run(mixsync.tools(mixsync.store.load_sync(ticket.sync_config_id)), ticket, error)
+    except MixsyncError as second:
+        # The first error matters more; the lock ends by itself when its time is over.
+        logger.warning("the end of run %s could not be recorded: %s", ticket.sync_run_id, second)
+
+
+@failure_hook(
+    name="release_lock",
+    required_resource_keys={SERVICES_KEY, SPOOL_KEY},
+)
+def release_lock(context: HookContext) -> None:
+    """End the run in the state store when a step failed outside of its own code, e.g. while handing on a table."""
+    from mixsync_dagster.engine.context import RunTicket  # noqa: PLC0415 - as above
+
+    spool_io: ParquetIOManager = getattr(context.resources, SPOOL_KEY)
+    path = step_path(context.run_id, f"{_prefix(context.step_key)}begin_run", TICKET) + ".json"
+    if not spool_io.spool.has(path):
+        return
+    ticket = RunTicket.from_dict(spool_io.spool.read_json(path))
+    error = context.op_exception or MixsyncError(f"the step {context.step_key} failed; see the log of its Dagster run.")
+    end_run(getattr(context.resources, SERVICES_KEY), ticket, error)
+
+
+def _prefix(step_key: str) -> str:
+    """Return the graph's part of a step key, with its dot; empty for a step of a job."""
+    graph, dot, _ = step_key.partition("[")[0].rpartition(".")
+    return graph + dot
+
+
+def claimed(mixsync: MixsyncServices, context: OpExecutionContext, sync: SyncConfiguration) -> bool:
+    """Return whether the run may go on as far as its dispatch is concerned; one that a person started always may.
+
+    A claim that became void while the run waited in Dagster's queue is made anew, unless another run has it: else
+    a queue longer than a claim's life would make every run wait in vain.
+    """
+    tag = context.run.tags.get(DISPATCH_TAG)
+    if tag is None:
+        return True
+    store, number = mixsync.store, int(tag)
+    if store.take_up_dispatch(sync.sync_config_id, number):
+        return True
+    renewed = store.claim_dispatch(sync.sync_config_id, expected_number=number)
+    return renewed is not None and store.take_up_dispatch(sync.sync_config_id, renewed.number)
+
+
+def tag_run(context: OpExecutionContext, sync: SyncConfiguration) -> None:
+    """Put the sync's and the run's ids on the Dagster run, by which lists are filtered."""
+    wanted = {SYNC_ID_TAG: sync.sync_config_id, RUN_ID_TAG: context.run_id}
+    if any(context.run.tags.get(key) != value for key, value in wanted.items()):
+        context.instance.add_run_tags(context.run_id, wanted)
+
+
+def sweep_spool(mixsync: MixsyncServices, spool_io: ParquetIOManager, own_run_id: str) -> None:
+    """Remove what ended runs left in the spool."""
+    try:
+        for run_id in spool_io.spool.folders():
+            if run_id != own_run_id and _ended(mixsync, run_id):
+                spool_io.spool.delete(run_id)
+    except (OSError, MixsyncError) as error:
+        # Tidying may wait for the next run; the work may not.
+        logger.warning("the spool could not be tidied: %s", sentence(error))
+
+
+def _ended(mixsync: MixsyncServices, run_id: str) -> bool:
+    try:
+        return mixsync.store.get_run(run_id).status != "running"
+    except NotFound:
+        # Another home's, or begun this very moment.
+        return False
