@@ -1,0 +1,44 @@
+"""Fixtures of the engine's tests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mixsync_dagster.state.database import Database
+from mixsync_dagster.state.migrate import upgrade
+from mixsync_dagster.testing.clock import SimulatedClock
+from mixsync_dagster_tests.engine.support import World
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty state store, made once: every world starts with a copy."""
+    path = tmp_path_factory.mktemp("template") / "state.db"
+    database = Database.open(f"sqlite:///{path}", clock=SimulatedClock())
+    upgrade(database)
+    database.close()
+    return path
+
+
+@pytest.fixture
+def make_world(tmp_path: Path, template: Path) -> Iterator[Callable[..., World]]:
+    """Make worlds whose sync has these settings."""
+    worlds: list[World] = []
+
+    def make(**settings: Any) -> World:
+        worlds.append(World(tmp_path / f"world-{len(worlds)}", template, **settings))
+        return worlds[-1]
+
+    yield make
+    for world in worlds:
+        world.close()
+
+
+@pytest.fixture
+def world(make_world: Callable[..., World]) -> World:
+    """A world whose sync has the default settings."""
+    return make_world()

@@ -1,0 +1,54 @@
+"""The search for the best number of transfers at once."""
+
+from __future__ import annotations
+
+import pytest
+
+from mixsync_dagster.engine.width import AdaptiveWidth
+
+
+def widths(width: AdaptiveWidth, rates: list[float]) -> list[int]:
+    return [width.judge(rate) for rate in rates]
+
+
+def test_the_search_begins_with_eight() -> None:
+    assert AdaptiveWidth(256).width == 8
+
+
+@pytest.mark.parametrize(("cap", "first"), [(1, 1), (3, 3), (8, 8), (9, 8), (0, 1)])
+def test_a_low_cap_bounds_even_the_first_width(cap: int, first: int) -> None:
+    assert AdaptiveWidth(cap).width == first
+
+
+def test_it_climbs_by_fours_and_later_by_twos_while_throughput_grows() -> None:
+    assert widths(AdaptiveWidth(1000), [100, 200, 400, 800, 1600]) == [32, 128, 256, 512, 1000]
+
+
+def test_it_never_goes_over_the_cap() -> None:
+    assert widths(AdaptiveWidth(20), [100, 200, 400, 800]) == [20, 20, 20, 20]
+
+
+def test_it_falls_back_when_wider_was_not_clearly_faster() -> None:
+    assert widths(AdaptiveWidth(256), [100, 114]) == [32, 8]
+
+
+def test_a_gain_of_fifteen_percent_is_enough_to_stay_wider() -> None:
+    assert widths(AdaptiveWidth(256), [100, 116]) == [32, 128]
+
+
+def test_it_rests_for_forty_periods_before_it_looks_again() -> None:
+    width = AdaptiveWidth(256)
+    widths(width, [100, 100])
+    assert widths(width, [100.0] * 39) == [8] * 39
+    assert width.judge(100) == 32
+
+
+def test_a_second_look_is_measured_against_the_present_throughput() -> None:
+    width = AdaptiveWidth(256)
+    widths(width, [100, 100] + [50.0] * 40)
+    assert width.width == 32
+    assert width.judge(60) == 128
+
+
+def test_with_a_cap_of_one_it_stays_at_one() -> None:
+    assert widths(AdaptiveWidth(1), [1, 100, 10_000]) == [1, 1, 1]
