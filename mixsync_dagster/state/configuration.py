@@ -1,0 +1,227 @@
+"""Definitions of connections, buckets and syncs; secrets are encrypted before they reach a statement."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
+
+from mixsync_dagster.errors import Conflict, InvalidInput, NotFound
+from mixsync_dagster.model.buckets import BucketDefinition
+from mixsync_dagster.model.connections import StorageConnection
+from mixsync_dagster.model.secrets import reveal
+from mixsync_dagster.model.status import TaskStatus
+from mixsync_dagster.model.syncs import SyncConfiguration
+from mixsync_dagster.model.validation import parse
+from mixsync_dagster.state import schema, sync_rows
+from mixsync_dagster.state.cipher import Cipher
+from mixsync_dagster.state.database import Database, Transaction
+from mixsync_dagster.state.leases import StorePart
+
+_CONNECTION = schema.connections.c
+_BUCKET = schema.buckets.c
+_SYNC = schema.syncs.c
+_FENCE_OFF = "UPDATE leases SET holder = '', run_id = '', expires_at = 0, fence = fence + 1 WHERE sync_config_id = ?"
+_FORGET_SYNC = (
+    _FENCE_OFF,
+    "UPDATE runs SET status = 'interrupted' WHERE sync_config_id = ? AND status = 'running'",
+    "UPDATE batches SET state = 'failed' WHERE sync_config_id = ? AND state = 'sealed'",
+    "DELETE FROM outbox WHERE sync_config_id = ?",
+    "DELETE FROM batch_items WHERE sync_config_id = ? AND batch_id IS NULL",
+    "DELETE FROM intents WHERE sync_config_id = ?",
+    "DELETE FROM dead_letters WHERE sync_config_id = ?",
+    "DELETE FROM checkpoints WHERE sync_config_id = ?",
+    "DELETE FROM inventory WHERE sync_config_id = ?",
+    "DELETE FROM syncs WHERE sync_config_id = ?",
+)
+
+
+class SecretKeepingPart(StorePart):
+    """A part of the store that encrypts."""
+
+    def __init__(self, database: Database, key: bytes) -> None:
+        super().__init__(database)
+        self._cipher = Cipher(key)
+
+
+class Connections(SecretKeepingPart):
+    """The connections of ConfigStore."""
+
+    def save_connection(self, connection: StorageConnection, *, credentials: Mapping[str, Any] | None) -> None:
+        """See ConfigStore.save_connection."""
+        values: dict[str, Any] = {
+            "name": connection.name,
+            "archived": connection.status is TaskStatus.ARCHIVED,
+            "definition": connection.model_dump(mode="json"),
+        }
+        if credentials is not None:
+            values["credentials"] = self._cipher.encrypt(credentials, owner=connection.connection_id)
+        this = _CONNECTION.connection_id == connection.connection_id
+        try:
+            with self._database.write() as tx:
+                if tx.execute(sa.update(schema.connections).where(this).values(values)).rowcount == 0:
+                    values["connection_id"] = connection.connection_id
+                    tx.execute(sa.insert(schema.connections).values(values))
+        except IntegrityError as error:
+            raise Conflict(f"name: a connection named {connection.name} exists; choose another name.") from error
+
+    def get_connection(self, id_or_name: str) -> StorageConnection:
+        """See ConfigStore.get_connection; an archived one is found by its id only."""
+        with self._database.read() as tx:
+            return _connection(tx, id_or_name)
+
+    def credentials_of(self, connection_id: str) -> Mapping[str, Any]:
+        """See ConfigStore.credentials_of."""
+        query = sa.select(_CONNECTION.credentials).where(_CONNECTION.connection_id == connection_id)
+        with self._database.read() as tx:
+            data = tx.execute(query).scalar_one_or_none()
+        if data is None:
+            raise NotFound(f"connection {connection_id} does not exist or has no credentials.")
+        return self._cipher.decrypt(bytes(data), owner=connection_id)
+
+    def list_connections(self) -> Sequence[StorageConnection]:
+        """See ConfigStore.list_connections."""
+        query = sa.select(_CONNECTION.definition).where(_CONNECTION.archived.is_(False)).order_by(_CONNECTION.name)
+        with self._database.read() as tx:
+            definitions = tx.execute(query).scalars().all()
+        return [StorageConnection.model_validate(definition) for definition in definitions]
+
+    def delete_connection(self, connection_id: str) -> None:
+        """See ConfigStore.delete_connection; its credentials are erased. Twice does nothing. Raises NotFound."""
+        this = _CONNECTION.connection_id == connection_id
+        with self._database.write() as tx:
+            row = tx.execute(sa.select(_CONNECTION.definition).where(this).with_for_update()).one_or_none()
+            if row is None:
+                raise NotFound(f"connection {connection_id} does not exist.")
+            user = tx.execute(sa.select(_SYNC.name).where(_SYNC.connection_id == connection_id).limit(1)).scalar()
+            if user is not None:
+                raise Conflict(f"connection {connection_id} is used by sync {user}; delete that sync first.")
+            definition = {**row.definition, "status": TaskStatus.ARCHIVED.value}
+            values = {"archived": True, "credentials": None, "definition": definition}
+            tx.execute(sa.update(schema.connections).where(this).values(values))
+
+
+class Buckets(SecretKeepingPart):
+    """The buckets of ConfigStore; how a hosted one is reached is kept as secret as credentials."""
+
+    def save_bucket(self, bucket: BucketDefinition) -> None:
+        """See ConfigStore.save_bucket."""
+        hosted = bucket.mixpeek
+        values = {
+            "name": bucket.name,
+            "definition": bucket.model_dump(mode="json", exclude={"mixpeek"}),
+            "credentials": None
+            if hosted is None
+            else self._cipher.encrypt(reveal(hosted), owner=bucket.bucket_id),
+        }
+        with self._database.write() as tx:
+            this = _BUCKET.bucket_id == bucket.bucket_id
+            if tx.execute(sa.update(schema.buckets).where(this).values(values)).rowcount == 0:
+                tx.execute(sa.insert(schema.buckets).values(bucket_id=bucket.bucket_id, **values))
+
+    def get_bucket(self, id_or_name: str) -> BucketDefinition:
+        """See ConfigStore.get_bucket; of several with one name, the first by id."""
+        with self._database.read() as tx:
+            for column in (_BUCKET.bucket_id, _BUCKET.name):
+                query = sa.select(schema.buckets).where(column == id_or_name).order_by(_BUCKET.bucket_id).limit(1)
+                row = tx.execute(query).one_or_none()
+                if row is not None:
+                    return self._bucket(row)
+        raise NotFound(f"bucket {id_or_name} does not exist.")
+
+    def list_buckets(self) -> Sequence[BucketDefinition]:
+        """See ConfigStore.list_buckets."""
+        with self._database.read() as tx:
+            rows = tx.execute(sa.select(schema.buckets).order_by(_BUCKET.bucket_id)).all()
+        return [self._bucket(row) for row in rows]
+
+    def _bucket(self, row: sa.Row[Any]) -> BucketDefinition:
+        values = dict(row.definition)
+        if row.credentials is not None:
+            values["mixpeek"] = self._cipher.decrypt(bytes(row.credentials), owner=row.bucket_id)
+        return BucketDefinition.model_validate(values)
+
+
+class SyncDefinitions(StorePart):
+    """The syncs of ConfigStore, and RunStore.load_sync."""
+
+    def create_sync(self, sync: SyncConfiguration) -> None:
+        """See ConfigStore.create_sync."""
+        try:
+            with self._database.write() as tx:
+                bucket = sa.select(_BUCKET.bucket_id).where(_BUCKET.bucket_id == sync.bucket_id)
+                if tx.execute(bucket).one_or_none() is None:
+                    raise NotFound(f"bucket_id: bucket {sync.bucket_id} does not exist; create it first.")
+                usable = (_CONNECTION.connection_id == sync.connection_id) & _CONNECTION.archived.is_(False)
+                connection = sa.select(_CONNECTION.connection_id).where(usable).with_for_update()
+                if tx.execute(connection).one_or_none() is None:
+                    raise NotFound(f"connection_id: connection {sync.connection_id} does not exist; create it first.")
+                tx.execute(sa.insert(schema.syncs).values(sync_rows.to_values(sync)))
+        except IntegrityError as error:
+            raise Conflict(f"name: a sync named {sync.name} exists; choose another name.") from error
+
+    def update_sync(self, sync_config_id: str, changes: Mapping[str, Any]) -> SyncConfiguration:
+        """See ConfigStore.update_sync. Raises NotFound, InvalidInput, and Conflict on a taken name."""
+        for name in changes:
+            if name in sync_rows.LIVE_FIELDS or name == "sync_config_id":
+                raise InvalidInput.of(name, changes[name], "a configuration field; this one is set by runs")
+        this = _SYNC.sync_config_id == sync_config_id
+        try:
+            with self._database.write() as tx:
+                # Locked until the end, so that two updates at once both count.
+                tx.execute(sa.select(_SYNC.sync_config_id).where(this).with_for_update())
+                stored = sync_rows.one(tx, sync_config_id)
+                moment = self._clock.now()
+                whole = {**stored.model_dump(mode="json"), **changes, "updated_at": moment}
+                changed = parse(SyncConfiguration, whole)
+                values = {
+                    "name": changed.name,
+                    "bucket_id": changed.bucket_id,
+                    "connection_id": changed.connection_id,
+                    "config": sync_rows.config_of(changed),
+                    "updated_at": moment,
+                }
+                tx.execute(sa.update(schema.syncs).where(this).values(values))
+                return changed
+        except IntegrityError as error:
+            raise Conflict(f"name: a sync named {changes.get('name')} exists; choose another name.") from error
+
+    def delete_sync(self, sync_config_id: str) -> None:
+        """See ConfigStore.delete_sync; batches that were not submitted become failed. Raises NotFound."""
+        with self._database.write() as tx:
+            if not tx.rows("SELECT 1 FROM syncs WHERE sync_config_id = ?", sync_config_id):
+                raise NotFound(f"sync {sync_config_id} does not exist.")
+            for statement in _FORGET_SYNC:
+                tx.run(statement, sync_config_id)
+
+    def get_sync(self, id_or_name: str) -> SyncConfiguration:
+        """See ConfigStore.get_sync; `batch_ids` and `task_ids` are those of the newest batches."""
+        with self._database.read() as tx:
+            return sync_rows.one(tx, id_or_name)
+
+    def load_sync(self, sync_config_id: str) -> SyncConfiguration:
+        """See RunStore.load_sync."""
+        return self.get_sync(sync_config_id)
+
+    def list_syncs(
+        self, *, bucket_id: str | None = None, connection_id: str | None = None
+    ) -> Sequence[SyncConfiguration]:
+        """See ConfigStore.list_syncs."""
+        query = sync_rows.SELECT.order_by(_SYNC.name)
+        if bucket_id is not None:
+            query = query.where(_SYNC.bucket_id == bucket_id)
+        if connection_id is not None:
+            query = query.where(_SYNC.connection_id == connection_id)
+        with self._database.read() as tx:
+            return sync_rows.several(tx, query, with_batches=True)
+
+
+def _connection(tx: Transaction, id_or_name: str) -> StorageConnection:
+    by_name = (_CONNECTION.name == id_or_name) & _CONNECTION.archived.is_(False)
+    for condition in (_CONNECTION.connection_id == id_or_name, by_name):
+        row = tx.execute(sa.select(_CONNECTION.definition).where(condition)).one_or_none()
+        if row is not None:
+            return StorageConnection.model_validate(row.definition)
+    raise NotFound(f"connection {id_or_name} does not exist.")

@@ -1,0 +1,220 @@
+"""Dead letters: what a failed attempt makes of one, and reading them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from mixsync_dagster.model.progress import DeadLetter, Failure
+from mixsync_dagster.ports.state import SyncLock
+from mixsync_dagster.state import schema
+from mixsync_dagster.state.codec import escape, escape_optional, from_micros, to_micros, unescape
+from mixsync_dagster.state.database import Bulk, Transaction
+from mixsync_dagster.state.leases import StorePart
+
+MAX_RETRIES = 3
+"""Retries after the first try; a failure after the last one quarantines the item."""
+_OPEN = ("waiting", "quarantined")
+_MESSAGE_CHARACTERS = 2000
+
+_COLUMNS = {
+    "dead_letter_id": "text",
+    "sync_config_id": "text",
+    "source_object_id": "text",
+    "source_path": "text",
+    "version": "text",
+    "state": "text",
+    "retry_count": "bigint",
+    "error_type": "text",
+    "error_message": "text",
+    "first_seen_at": "bigint",
+    "last_seen_at": "bigint",
+    "last_reattempt_at": "bigint",
+    "requeued_at": "bigint",
+    "resolved_at": "bigint",
+    "sync_run_id": "text",
+}
+_SELECT = """
+    SELECT dead_letter_id, sync_config_id, source_object_id, source_path, version, state, retry_count, error_type,
+        error_message, first_seen_at, last_seen_at, last_reattempt_at, requeued_at, resolved_at, sync_run_id
+    FROM dead_letters WHERE dead_letter_id IN (:list)
+"""
+_SELECT_OPEN = _SELECT + " AND state IN ('waiting', 'quarantined')"
+_SAVE = Bulk(
+    "dead_letters",
+    _COLUMNS,
+    """
+    ON CONFLICT (dead_letter_id) DO UPDATE SET
+        source_path = excluded.source_path, version = excluded.version, state = excluded.state,
+        retry_count = excluded.retry_count, error_type = excluded.error_type, error_message = excluded.error_message,
+        first_seen_at = excluded.first_seen_at, last_seen_at = excluded.last_seen_at,
+        last_reattempt_at = excluded.last_reattempt_at, requeued_at = excluded.requeued_at,
+        resolved_at = excluded.resolved_at, sync_run_id = excluded.sync_run_id
+    """,
+)
+_ANY_OPEN = """
+    SELECT 1 FROM dead_letters WHERE sync_config_id = ? AND state IN ('waiting', 'quarantined') LIMIT 1
+"""
+_RESOLVE = """
+    UPDATE dead_letters SET state = 'resolved', resolved_at = ?
+    WHERE dead_letter_id IN (:list) AND state IN ('waiting', 'quarantined')
+"""
+_COUNT_RETRY = """
+    UPDATE dead_letters SET retry_count = retry_count + 1, last_reattempt_at = ?
+    WHERE dead_letter_id IN (:list) AND state = 'waiting'
+"""
+
+
+def dead_letter_id_for(sync_config_id: str, source_object_id: str) -> str:
+    """Return the id of the one dead letter that an item of a sync can have."""
+    sync, item = sync_config_id.encode(), source_object_id.encode()
+    return "dlq_" + hashlib.blake2b(b"%d:%s%s" % (len(sync), sync, item), digest_size=16).hexdigest()
+
+
+def after_failure(
+    known: DeadLetter | None, failure: Failure, *, sync_config_id: str, sync_run_id: str, now: datetime
+) -> DeadLetter:
+    """Return the dead letter after one more failed attempt.
+
+    Another version than the known one, or a closed letter, starts anew at zero retries. A letter that is out of
+    retries, or whose failure is permanent, is quarantined, and stays so for this version.
+    """
+    item = failure.item
+    reopened = known is None or known.state not in _OPEN
+    anew = known is None or reopened or known.version != item.version
+    retry_count = 0 if known is None or anew else known.retry_count
+    stays = known is not None and not anew and known.state == "quarantined"
+    quarantined = failure.permanent or stays or retry_count >= MAX_RETRIES
+    return DeadLetter(
+        dead_letter_id=dead_letter_id_for(sync_config_id, item.source_object_id),
+        sync_config_id=sync_config_id,
+        source_object_id=item.source_object_id,
+        source_path=item.path,
+        version=item.version,
+        state="quarantined" if quarantined else "waiting",
+        retry_count=retry_count,
+        error_type=failure.error_type,
+        error_message=failure.message.encode("utf-8", "replace").decode()[:_MESSAGE_CHARACTERS],
+        first_seen_at=now if known is None or reopened else known.first_seen_at,
+        last_seen_at=now,
+        last_reattempt_at=None if known is None or anew else known.last_reattempt_at,
+        requeued_at=None if known is None or anew else known.requeued_at,
+        sync_run_id=sync_run_id,
+    )
+
+
+def record_failures(tx: Transaction, lock: SyncLock, failures: Sequence[Failure], now: datetime) -> int:
+    """Update the items' dead letters and return how many became quarantined."""
+    if not failures:
+        return 0
+    known = _load(tx, _SELECT, lock.sync_config_id, (failure.item.source_object_id for failure in failures))
+    newly_quarantined = 0
+    changed: dict[str, DeadLetter] = {}
+    for failure in failures:
+        before = known.get(failure.item.source_object_id)
+        letter = after_failure(
+            before, failure, sync_config_id=lock.sync_config_id, sync_run_id=lock.sync_run_id, now=now
+        )
+        already = before is not None and before.state == "quarantined" and before.version == letter.version
+        newly_quarantined += letter.state == "quarantined" and not already
+        known[letter.source_object_id] = changed[letter.source_object_id] = letter
+    tx.insert(_SAVE, [_to_row(letter) for letter in changed.values()])
+    return newly_quarantined
+
+
+def resolve(tx: Transaction, sync_config_id: str, source_object_ids: Iterable[str], now: datetime) -> None:
+    """Close the open dead letters among these items; usually there is none, and then nothing is looked up."""
+    if any_open(tx, sync_config_id):
+        ids = [dead_letter_id_for(sync_config_id, item) for item in source_object_ids]
+        tx.run(_RESOLVE, to_micros(now), ids)
+
+
+def any_open(tx: Transaction, sync_config_id: str) -> bool:
+    """Return whether the sync has a waiting or quarantined item."""
+    return bool(tx.rows(_ANY_OPEN, sync_config_id))
+
+
+class DeadLetters(StorePart):
+    """The dead letter part of RunStore and ControlStore."""
+
+    def dead_letters_of(self, sync_config_id: str, source_object_ids: Sequence[str]) -> Mapping[str, DeadLetter]:
+        """See RunStore.dead_letters_of."""
+        with self._database.read() as tx:
+            if not source_object_ids or not any_open(tx, sync_config_id):
+                return {}
+            return _load(tx, _SELECT_OPEN, sync_config_id, source_object_ids)
+
+    def has_open_dead_letters(self, sync_config_id: str) -> bool:
+        """See RunStore.has_open_dead_letters."""
+        with self._database.read() as tx:
+            return any_open(tx, sync_config_id)
+
+    def count_retries(self, lock: SyncLock, source_object_ids: Sequence[str]) -> None:
+        """See RunStore.count_retries."""
+        ids = [dead_letter_id_for(lock.sync_config_id, item) for item in source_object_ids]
+        with self._fenced(lock) as tx:
+            tx.run(_COUNT_RETRY, to_micros(self._clock.now()), ids)
+
+    def list_dead_letters(
+        self,
+        sync_config_id: str,
+        *,
+        state: str | None = None,
+        error_type: str | None = None,
+        after: str | None = None,
+        limit: int = 100,
+    ) -> Sequence[DeadLetter]:
+        """See ControlStore.list_dead_letters."""
+        columns = schema.dead_letters.c
+        statement = sa.select(*(columns[name] for name in _COLUMNS)).where(columns.sync_config_id == sync_config_id)
+        states = _OPEN if state is None else (state,)
+        statement = statement.where(columns.state.in_(states))
+        if error_type is not None:
+            statement = statement.where(columns.error_type == error_type)
+        if after is not None:
+            statement = statement.where(columns.dead_letter_id > after)
+        with self._database.read() as tx:
+            rows = tx.execute(statement.order_by(columns.dead_letter_id).limit(limit)).all()
+        return [DeadLetter(**row._asdict()) for row in rows]
+
+
+def _load(
+    tx: Transaction, sql: str, sync_config_id: str, source_object_ids: Iterable[str]
+) -> dict[str, DeadLetter]:
+    ids = [dead_letter_id_for(sync_config_id, item) for item in source_object_ids]
+    letters = (_from_row(row) for row in tx.rows(sql, ids))
+    return {letter.source_object_id: letter for letter in letters}
+
+
+def _from_row(row: tuple[Any, ...]) -> DeadLetter:
+    # The columns are the fields, in order: nine texts and a count, five times, and the run.
+    head: list[Any] = [unescape(value) if isinstance(value, str) else value for value in row[:9]]
+    times: list[Any] = [None if value is None else from_micros(value) for value in row[9:14]]
+    return DeadLetter(*(head + times + [row[14]]))
+
+
+def _to_row(letter: DeadLetter) -> tuple[Any, ...]:
+    times = (
+        letter.first_seen_at,
+        letter.last_seen_at,
+        letter.last_reattempt_at,
+        letter.requeued_at,
+        letter.resolved_at,
+    )
+    return (
+        letter.dead_letter_id,
+        letter.sync_config_id,
+        escape(letter.source_object_id),
+        escape(letter.source_path),
+        escape(letter.version),
+        letter.state,
+        letter.retry_count,
+        letter.error_type,
+        escape(letter.error_message),
+        *(None if moment is None else to_micros(moment) for moment in times),
+        escape_optional(letter.sync_run_id),
+    )

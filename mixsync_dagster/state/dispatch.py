@@ -1,0 +1,169 @@
+"""Which syncs are due, who may start them, and pausing and starting them by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from mixsync_dagster.errors import Conflict, NotFound
+from mixsync_dagster.model.progress import Trigger
+from mixsync_dagster.model.status import TaskStatus
+from mixsync_dagster.model.syncs import SyncConfiguration
+from mixsync_dagster.ports.state import Dispatch
+from mixsync_dagster.state import schema, sync_rows
+from mixsync_dagster.state.database import Transaction, lease_now_sql
+from mixsync_dagster.state.leases import StorePart, is_locked, revoke
+
+CLAIM_LIFE = timedelta(minutes=2)
+"""How long a claim waits for its run; then the sync is due again under the next number."""
+
+_SYNC = schema.syncs.c
+_LEASE = schema.leases.c
+def _unlocked(*, postgres: bool) -> sa.ColumnElement[bool]:
+    # The lease's clock is the database's, where the schedule's is ours.
+    now = sa.literal_column(lease_now_sql(postgres=postgres), sa.BigInteger)
+    return ~sa.exists().where((_LEASE.sync_config_id == _SYNC.sync_config_id) & (_LEASE.expires_at > now))
+
+
+def _due(now: datetime) -> sa.ColumnElement[bool]:
+    # A claim holds the sync for its whole life, taken up or not: between taking it up and locking it, a run has
+    # nothing else to show. The end of the run gives it up early.
+    claimed = _SYNC.dispatched_at.is_not(None) & (_SYNC.dispatched_at > now - CLAIM_LIFE)
+    return _SYNC.is_active & ~_SYNC.paused & (_SYNC.next_sync_at <= now) & ~claimed
+
+
+class Dispatching(StorePart):
+    """The DispatchStore."""
+
+    def due_syncs(
+        self, *, limit: int, exclude: Sequence[str] = (), only: Sequence[str] | None = None
+    ) -> Sequence[SyncConfiguration]:
+        """See DispatchStore.due_syncs; batch ids are left out."""
+        query = sync_rows.SELECT.where(_due(self._clock.now()), self._unlocked())
+        if exclude:
+            query = query.where(_SYNC.sync_config_id.not_in(exclude))
+        if only is not None:
+            query = query.where(_SYNC.sync_config_id.in_(only))
+        with self._database.read() as tx:
+            ordered = query.order_by(_SYNC.next_sync_at, _SYNC.sync_config_id).limit(limit)
+            return sync_rows.several(tx, ordered, with_batches=False)
+
+    def claim_dispatch(self, sync_config_id: str, *, expected_number: int) -> Dispatch | None:
+        """See DispatchStore.claim_dispatch."""
+        now = self._clock.now()
+        current = (_SYNC.sync_config_id == sync_config_id) & (_SYNC.dispatch_number == expected_number)
+        with self._database.write() as tx:
+            if not _claim(tx, current & _due(now) & self._unlocked(), expected_number + 1, now):
+                return None
+            resumes = bool(tx.rows("SELECT 1 FROM checkpoints WHERE sync_config_id = ?", sync_config_id))
+            full = tx.execute(sa.select(_SYNC.pending_full_sync).where(_SYNC.sync_config_id == sync_config_id)).scalar()
+        scheduled = Trigger.RESUME if resumes else Trigger.SCHEDULED
+        return Dispatch(sync_config_id, expected_number + 1, Trigger.MANUAL if full else scheduled, bool(full))
+
+    def take_up_dispatch(self, sync_config_id: str, number: int) -> bool:
+        """See DispatchStore.take_up_dispatch; again for the same claim, by a retry of its run, is granted."""
+        now = self._clock.now()
+        fresh = _SYNC.dispatched_at.is_not(None) & (_SYNC.dispatched_at > now - CLAIM_LIFE)
+        current = (_SYNC.sync_config_id == sync_config_id) & (_SYNC.dispatch_number == number)
+        valid = current & ~_SYNC.paused & (fresh | _SYNC.dispatch_taken_up)
+        values = {"dispatch_taken_up": True, "pending_full_sync": False}
+        with self._database.write() as tx:
+            return tx.execute(sa.update(schema.syncs).where(valid).values(values)).rowcount == 1
+
+    def dispatch_number(self, sync_config_id: str) -> int:
+        """See DispatchStore.dispatch_number."""
+        with self._database.read() as tx:
+            found = tx.rows("SELECT dispatch_number FROM syncs WHERE sync_config_id = ?", sync_config_id)
+        return int(found[0][0]) if found else 0
+
+    def postpone(self, sync_config_id: str, next_sync_at: datetime) -> None:
+        """See DispatchStore.postpone; an inactive sync stays without a time, too."""
+        free = (_SYNC.sync_config_id == sync_config_id) & _SYNC.is_active & ~_SYNC.paused & self._unlocked()
+        with self._database.write() as tx:
+            tx.execute(sa.update(schema.syncs).where(free).values(next_sync_at=next_sync_at))
+
+    def _unlocked(self) -> sa.ColumnElement[bool]:
+        return _unlocked(postgres=self._database.postgres)
+
+
+class Control(StorePart):
+    """The pausing, starting and unlocking part of ControlStore."""
+
+    def set_paused(
+        self, sync_config_id: str, paused: bool, *, reason: str | None, user_id: str | None
+    ) -> SyncConfiguration:
+        """See ControlStore.set_paused; pausing a paused sync keeps the first reason. Raises NotFound."""
+        now = self._clock.now()
+        this = _SYNC.sync_config_id == sync_config_id
+        with self._database.write() as tx:
+            if paused:
+                values = _paused_values(reason, user_id, now)
+                tx.execute(sa.update(schema.syncs).where(this & ~_SYNC.paused).values(values))
+            else:
+                tx.execute(sa.update(schema.syncs).where(this).values(_resumed_values(now)))
+            return sync_rows.one(tx, sync_config_id)
+
+    def request_run(self, sync_config_id: str, *, full_sync: bool) -> Dispatch | None:
+        """See ControlStore.request_run; a claim that no run took up yet is superseded. Raises NotFound."""
+        now = self._clock.now()
+        this = _SYNC.sync_config_id == sync_config_id
+        query = sa.select(_SYNC.paused, _SYNC.pending_full_sync, _SYNC.dispatch_number).where(this)
+        with self._database.write() as tx:
+            row = tx.execute(query.with_for_update()).one_or_none()
+            if row is None:
+                raise NotFound(f"sync {sync_config_id} does not exist.")
+            if row.paused:
+                raise Conflict(f"sync {sync_config_id} is paused; resume it first.")
+            full = full_sync or row.pending_full_sync
+            tx.execute(sa.update(schema.syncs).where(this).values(pending_full_sync=full))
+            if is_locked(tx, sync_config_id):
+                return None
+            number = row.dispatch_number + 1
+            _claim(tx, this, number, now)
+        return Dispatch(sync_config_id, number, Trigger.MANUAL, full)
+
+    def unlock(self, sync_config_id: str) -> str | None:
+        """See ControlStore.unlock; the sync may be started again at once."""
+        this = _SYNC.sync_config_id == sync_config_id
+        with self._database.write() as tx:
+            holder = revoke(tx, sync_config_id)
+            if holder is not None:
+                tx.execute(sa.update(schema.syncs).where(this).values(dispatched_at=None))
+            return holder
+
+
+def _claim(tx: Transaction, condition: sa.ColumnElement[bool], number: int, now: datetime) -> bool:
+    values = {"dispatch_number": number, "dispatched_at": now, "dispatch_taken_up": False}
+    return tx.execute(sa.update(schema.syncs).where(condition).values(values)).rowcount == 1
+
+
+def _paused_values(reason: str | None, user_id: str | None, now: datetime) -> dict[str, Any]:
+    return {
+        "paused": True,
+        "pause_reason": reason,
+        "paused_at": now,
+        "paused_by_user_id": user_id,
+        "is_active": False,
+        "status": TaskStatus.SUSPENDED.value,
+        "next_sync_at": None,
+        "dispatched_at": None,
+        "updated_at": now,
+    }
+
+
+def _resumed_values(now: datetime) -> dict[str, Any]:
+    before_first = _SYNC.sync_run_counter == 0
+    return {
+        "paused": False,
+        "pause_reason": None,
+        "paused_at": None,
+        "paused_by_user_id": None,
+        "is_active": True,
+        "status": sa.case((before_first, TaskStatus.PENDING.value), else_=TaskStatus.ACTIVE.value),
+        "consecutive_failures": 0,
+        "next_sync_at": now,
+        "updated_at": now,
+    }

@@ -1,0 +1,298 @@
+"""The tables. Migrations make them; this says what they are, and a test holds the two together."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+
+from mixsync_dagster.state.codec import EscapedText, Instant, Json
+
+SCHEMA_REVISION = "0001"
+"""The migration whose result this module describes."""
+
+metadata = sa.MetaData()
+
+
+def _text(name: str, *, key: bool = False, optional: bool = False) -> sa.Column[str]:
+    return sa.Column(name, EscapedText, primary_key=key, nullable=optional)
+
+
+def _instant(name: str, *, optional: bool = False) -> sa.Column[Any]:
+    return sa.Column(name, Instant, nullable=optional)
+
+
+def _number(name: str, *, optional: bool = False) -> sa.Column[int]:
+    return sa.Column(name, sa.BigInteger, nullable=optional)
+
+
+def _flag(name: str) -> sa.Column[bool]:
+    return sa.Column(name, sa.Boolean, nullable=False)
+
+
+def _json(name: str) -> sa.Column[Any]:
+    return sa.Column(name, Json, nullable=False)
+
+
+connections = sa.Table(
+    "connections",
+    metadata,
+    _text("connection_id", key=True),
+    _text("name"),
+    _flag("archived"),
+    _json("definition"),
+    sa.Column("credentials", sa.LargeBinary, nullable=True),
+)
+# An archived connection gives its name free.
+sa.Index(
+    "ux_connections_name",
+    connections.c.name,
+    unique=True,
+    sqlite_where=connections.c.archived.is_(False),
+    postgresql_where=connections.c.archived.is_(False),
+)
+
+buckets = sa.Table(
+    "buckets",
+    metadata,
+    _text("bucket_id", key=True),
+    _text("name", optional=True),
+    _json("definition"),
+    sa.Column("credentials", sa.LargeBinary, nullable=True),
+)
+
+syncs = sa.Table(
+    "syncs",
+    metadata,
+    _text("sync_config_id", key=True),
+    _text("name"),
+    _text("bucket_id"),
+    _text("connection_id"),
+    _json("config"),
+    _text("status"),
+    _flag("is_active"),
+    _flag("paused"),
+    _text("pause_reason", optional=True),
+    _instant("paused_at", optional=True),
+    _text("paused_by_user_id", optional=True),
+    _instant("next_sync_at", optional=True),
+    _instant("last_sync_at", optional=True),
+    _text("last_error", optional=True),
+    _number("consecutive_failures"),
+    _flag("pending_full_sync"),
+    _number("dispatch_number"),
+    _instant("dispatched_at", optional=True),
+    _flag("dispatch_taken_up"),
+    _text("current_sync_run_id", optional=True),
+    _number("sync_run_counter"),
+    _number("last_pass_number"),
+    _text("resume_cursor", optional=True),
+    _number("resume_objects_processed"),
+    _number("total_files_discovered"),
+    _number("total_files_synced"),
+    _number("total_files_failed"),
+    _number("total_bytes_synced"),
+    _number("batches_created"),
+    _instant("created_at"),
+    _instant("updated_at"),
+    sa.UniqueConstraint("name", name="ux_syncs_name"),
+    sa.Index("ix_syncs_due", "next_sync_at"),
+    sa.Index("ix_syncs_bucket", "bucket_id"),
+)
+
+# No reference to syncs: the fence outlives the sync, so that a run of a deleted one is told.
+leases = sa.Table(
+    "leases",
+    metadata,
+    _text("sync_config_id", key=True),
+    _text("holder"),
+    _text("run_id"),
+    _number("fence"),
+    _number("expires_at"),
+    _number("acquired_at"),
+)
+
+checkpoints = sa.Table(
+    "checkpoints",
+    metadata,
+    _text("sync_config_id", key=True),
+    _number("pass_number"),
+    _text("kind"),
+    _text("cursor", optional=True),
+    _text("feed_head", optional=True),
+    _number("shards_done"),
+    _number("objects_processed"),
+    _flag("complete_so_far"),
+    _flag("listed_to_end"),
+)
+
+inventory = sa.Table(
+    "inventory",
+    metadata,
+    _text("sync_config_id", key=True),
+    _text("source_object_id", key=True),
+    _text("object_id"),
+    _text("path"),
+    _text("version"),
+    _text("metadata_version", optional=True),
+    _number("size_bytes", optional=True),
+    _text("duplicate_of", optional=True),
+    _number("missing_in_pass", optional=True),
+    _instant("updated_at"),
+    # Rows in key order on disk: a pass reads them as they lie.
+    sqlite_with_rowid=False,
+)
+sa.Index(
+    "ix_inventory_duplicate",
+    inventory.c.duplicate_of,
+    sqlite_where=inventory.c.duplicate_of.is_not(None),
+    postgresql_where=inventory.c.duplicate_of.is_not(None),
+)
+sa.Index(
+    "ix_inventory_missing",
+    inventory.c.sync_config_id,
+    inventory.c.missing_in_pass,
+    inventory.c.source_object_id,
+    sqlite_where=inventory.c.missing_in_pass.is_not(None),
+    postgresql_where=inventory.c.missing_in_pass.is_not(None),
+)
+
+objects = sa.Table(
+    "objects",
+    metadata,
+    _text("object_id", key=True),
+    _text("bucket_id"),
+    _text("source_provider"),
+    _text("source_object_id"),
+    _text("sync_config_id"),
+    _text("source_path"),
+    _text("version"),
+    _text("state"),
+    _json("fields"),
+    _json("blobs"),
+    _text("remote_object_id", optional=True),
+    _text("batch_id", optional=True),
+    _instant("created_at"),
+    _instant("updated_at"),
+    _instant("tombstoned_at", optional=True),
+)
+# Object ids are hashes: each index that starts with them costs a commit as many scattered pages as it has rows. So
+# there is one, the primary key, and this one grows at its end.
+sa.Index(
+    "ix_objects_bucket",
+    objects.c.bucket_id,
+    sqlite_where=objects.c.state == "active",
+    postgresql_where=objects.c.state == "active",
+)
+
+# Which objects hold which bytes; what else is known of a blob stands with its object.
+contents = sa.Table(
+    "contents",
+    metadata,
+    _text("sha256", key=True),
+    _text("object_id", key=True),
+    sqlite_with_rowid=False,
+)
+
+intents = sa.Table(
+    "intents",
+    metadata,
+    _text("sync_config_id", key=True),
+    _text("object_id", key=True),
+    _text("source_object_id"),
+    _text("version"),
+    sqlite_with_rowid=False,
+)
+
+# The id follows from sync and source object id, so that a key of any length stays out of the index.
+dead_letters = sa.Table(
+    "dead_letters",
+    metadata,
+    _text("dead_letter_id", key=True),
+    _text("sync_config_id"),
+    _text("source_object_id"),
+    _text("source_path"),
+    _text("version"),
+    _text("state"),
+    _number("retry_count"),
+    _text("error_type"),
+    _text("error_message"),
+    _instant("first_seen_at"),
+    _instant("last_seen_at"),
+    _instant("last_reattempt_at", optional=True),
+    _instant("requeued_at", optional=True),
+    _instant("resolved_at", optional=True),
+    _text("sync_run_id", optional=True),
+    sa.Index("ix_dead_letters_state", "sync_config_id", "state", "dead_letter_id"),
+)
+
+batches = sa.Table(
+    "batches",
+    metadata,
+    _text("batch_id", key=True),
+    _text("sync_config_id"),
+    _text("bucket_id"),
+    _number("size"),
+    _text("state"),
+    _text("task_id", optional=True),
+    _instant("created_at"),
+    _number("position"),
+    _instant("submitted_at", optional=True),
+    sa.Index("ix_batches_bucket", "bucket_id", "created_at", "position", "batch_id"),
+    sa.Index("ix_batches_sync", "sync_config_id", "created_at", "position"),
+)
+
+batch_items = sa.Table(
+    "batch_items",
+    metadata,
+    _text("object_id", key=True),
+    _text("version", key=True),
+    _text("sync_config_id"),
+    _text("batch_id", optional=True),
+    _instant("added_at"),
+    sqlite_with_rowid=False,
+)
+sa.Index(
+    "ix_batch_items_pending",
+    batch_items.c.sync_config_id,
+    batch_items.c.added_at,
+    batch_items.c.object_id,
+    sqlite_where=batch_items.c.batch_id.is_(None),
+    postgresql_where=batch_items.c.batch_id.is_(None),
+)
+sa.Index(
+    "ix_batch_items_batch",
+    batch_items.c.batch_id,
+    batch_items.c.object_id,
+    sqlite_where=batch_items.c.batch_id.is_not(None),
+    postgresql_where=batch_items.c.batch_id.is_not(None),
+)
+
+outbox = sa.Table(
+    "outbox",
+    metadata,
+    _text("batch_id", key=True),
+    _text("sync_config_id"),
+    _text("bucket_id"),
+    _number("attempts"),
+    _instant("created_at"),
+    _number("position"),
+    sa.Index("ix_outbox_sync", "sync_config_id", "created_at", "position"),
+)
+
+runs = sa.Table(
+    "runs",
+    metadata,
+    _text("sync_run_id", key=True),
+    _text("sync_config_id"),
+    _text("status"),
+    _text("trigger"),
+    _instant("started_at"),
+    _instant("completed_at", optional=True),
+    _json("counters"),
+    _text("error", optional=True),
+    _text("error_class", optional=True),
+    _text("dagster_run_id", optional=True),
+    _text("worker_id", optional=True),
+    sa.Index("ix_runs_sync", "sync_config_id", "started_at", "sync_run_id"),
+)

@@ -1,0 +1,57 @@
+"""The state store: one adapter for every port of `ports.state`."""
+
+from __future__ import annotations
+
+from mixsync_dagster.ports.clock import Clock
+from mixsync_dagster.state.batches import Batches
+from mixsync_dagster.state.catalog import CatalogReads
+from mixsync_dagster.state.commits import Commits
+from mixsync_dagster.state.configuration import Buckets, Connections, SyncDefinitions
+from mixsync_dagster.state.database import Database
+from mixsync_dagster.state.dead_letters import DeadLetters
+from mixsync_dagster.state.dispatch import Control, Dispatching
+from mixsync_dagster.state.inventory import InventoryReads
+from mixsync_dagster.state.leases import Leases
+from mixsync_dagster.state.migrate import check_version
+from mixsync_dagster.state.progress import Progress
+from mixsync_dagster.state.runs import Runs
+
+
+class SqlStateStore(
+    Connections,
+    Buckets,
+    SyncDefinitions,
+    Leases,
+    InventoryReads,
+    Progress,
+    Commits,
+    DeadLetters,
+    Batches,
+    Runs,
+    CatalogReads,
+    Control,
+    Dispatching,
+):
+    """RunStore, Catalog, ConfigStore, ControlStore and DispatchStore on SQLite or PostgreSQL.
+
+    Every method may be called from many threads at once. Repeats and errors are as the ports say.
+    """
+
+    @classmethod
+    def open(cls, url: str, *, clock: Clock, key: bytes) -> SqlStateStore:
+        """Return the store at this URL, whose tables `migrate.upgrade` has made.
+
+        `key` are the 32 bytes that credentials are encrypted with. Raises ConfigurationError for a URL or key that
+        is not accepted and for tables that are absent or of another revision, and StoreUnavailable.
+        """
+        database = Database.open(url, clock=clock)
+        try:
+            check_version(database)
+            return cls(database, key)
+        except BaseException:
+            database.close()
+            raise
+
+    def close(self) -> None:
+        """Free the connections. Twice is harmless."""
+        self._database.close()

@@ -1,0 +1,1 @@
+"""Contract suites: classes of tests that every adapter of a port has to pass."""

@@ -1,0 +1,115 @@
+"""A private PostgreSQL server on loopback, in a temporary folder, gone with the test session."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+import tempfile
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+
+_START_SECONDS = "60"
+_SPEED_SETTINGS = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
+"""A test's server is never asked to survive a power cut."""
+
+
+@dataclass(frozen=True)
+class PostgresServer:
+    """A running server that trusts everybody on loopback."""
+
+    port: int
+    folder: Path
+
+    def url(self, database: str) -> str:
+        """Return the URL of one of its databases."""
+        return f"postgresql://mixsync@127.0.0.1:{self.port}/{database}"
+
+    def create_database(self) -> str:
+        """Make an empty database and return its URL."""
+        name = f"test_{uuid.uuid4().hex}"
+        with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
+            connection.execute(f'CREATE DATABASE "{name}"'.encode())
+        return self.url(name)
+
+    def drop_database(self, url: str) -> None:
+        """Drop a database that `create_database` made, whoever is connected to it."""
+        name = url.rsplit("/", 1)[-1]
+        with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
+            connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)'.encode())
+
+
+@contextmanager
+def running_postgres(*, durable: bool = False) -> Iterator[PostgresServer]:
+    """Run a server while the block lasts; `durable` keeps its fsyncs, for measurements.
+
+    Raises RuntimeError with a sentence when PostgreSQL is not installed or does not start.
+    """
+    binaries = _binaries()
+    folder = Path(tempfile.mkdtemp(prefix="mixsync-postgres-"))
+    data, user = folder / "data", _unprivileged_user()
+    try:
+        if user is not None:
+            os.chown(folder, user.pw_uid, user.pw_gid)
+        options = ["-D", str(data), "-U", "mixsync", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"]
+        _run([str(binaries / "initdb"), *options], user, folder)
+        port = _free_port()
+        settings = [] if durable else [f"-c {setting}" for setting in _SPEED_SETTINGS]
+        server = ["-p", str(port), "-k", str(folder), "-c listen_addresses=127.0.0.1", *settings]
+        control = [str(binaries / "pg_ctl"), "-D", str(data), "-w", "-t", _START_SECONDS]
+        _run([*control, "-l", str(folder / "log"), "-o", " ".join(server), "start"], user, folder)
+        try:
+            yield PostgresServer(port, folder)
+        finally:
+            # pg_ctl signals the process id that it finds in the data folder.
+            _run([*control, "-m", "immediate", "stop"], user, folder)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _binaries() -> Path:
+    found = shutil.which("initdb")
+    if found is not None:
+        return Path(found).resolve().parent
+    folders = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parts[-3]))
+    if not folders:
+        raise RuntimeError(
+            "PostgreSQL is not installed: initdb is neither on the PATH nor under /usr/lib/postgresql; "
+            "install the package postgresql to run these tests."
+        )
+    return folders[-1].parent
+
+
+def _unprivileged_user() -> pwd.struct_passwd | None:
+    # initdb refuses to run as root.
+    if os.geteuid() != 0:
+        return None
+    for name in ("postgres", "nobody"):
+        try:
+            return pwd.getpwnam(name)
+        except KeyError:
+            continue
+    raise RuntimeError("PostgreSQL cannot run as root and there is neither a user postgres nor nobody.")
+
+
+def _run(command: list[str], user: pwd.struct_passwd | None, folder: Path) -> None:
+    identity = {} if user is None else {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
+    with (folder / "command.log").open("w+") as output:
+        # Into a file: the server inherits its starter's output, and a pipe would stay open as long as it lives.
+        done = subprocess.run(command, check=False, cwd=folder, stdout=output, stderr=output, **identity)  # type: ignore[call-overload]  # keyword bundle
+        if done.returncode != 0:
+            output.seek(0)
+            raise RuntimeError(f"{Path(command[0]).name} failed: {output.read().strip()[-500:]}")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
