@@ -38,28 +38,38 @@ def _options(
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run one command and leave with its exit status; never shows a traceback unless asked by --debug."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    signal.signal(signal.SIGTERM, _interrupt)
+    # Set for SIGINT too: a shell starts its background jobs with it ignored.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
     sys.exit(run(given))
 
 
 def run(arguments: list[str]) -> int:
     """Run one command and return its exit status."""
     debug = "--debug" in arguments
-    plain = [argument for argument in arguments if argument != "--debug"]
     try:
-        status = app(plain, prog_name="mixsync", standalone_mode=False)
+        status = _invoke([argument for argument in arguments if argument != "--debug"])
+    except (KeyboardInterrupt, typer.Abort):
+        status = ExitStatus.INTERRUPTED
+    except Exception as error:  # noqa: BLE001 - the edge of the program: every error becomes a sentence and a status
+        if not hasattr(error, "format_message"):
+            return report(error, debug=debug)
+        say(f"mixsync: {_sentence(error.format_message())} See `mixsync --help`.")
+        return ExitStatus.WRONG_INPUT
+    return report(KeyboardInterrupt(), debug=debug) if status == ExitStatus.INTERRUPTED else status
+
+
+def _invoke(arguments: list[str]) -> int:
+    try:
+        status = app(arguments, prog_name="mixsync", standalone_mode=False)
         sys.stdout.flush()
     except BrokenPipeError:
         # The reader has seen enough. Python would complain once more at its exit without this.
         sys.stdout = None
         return ExitStatus.DONE
-    except (KeyboardInterrupt, typer.Abort):
-        return report(KeyboardInterrupt(), debug=debug)
-    except Exception as error:  # noqa: BLE001 - the edge of the program: every error becomes a sentence and a status
-        if hasattr(error, "format_message"):
-            say(f"mixsync: {_sentence(error.format_message())} See `mixsync --help`.")
-            return ExitStatus.WRONG_INPUT
-        return report(error, debug=debug)
+    except SystemExit as stop:
+        # How typer itself answers a closed pipe.
+        return ExitStatus.DONE if isinstance(stop.__context__, BrokenPipeError) else ExitStatus.FAILED
     return status if isinstance(status, int) else ExitStatus.DONE
 
 
@@ -69,7 +79,7 @@ def _sentence(message: str) -> str:
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:
-    # SIGTERM ends a command as Ctrl-C does: what is under way is left consistent.
+    # Either signal ends a command as Ctrl-C does: what is under way is left consistent.
     raise KeyboardInterrupt
 
 

@@ -4,10 +4,11 @@ Small files must not pay one device flush each. Bytes go to temporary names firs
 flushes the data of all of them together, gives them their final names and flushes the folders. So a final name never
 has torn bytes, whenever the power goes.
 
-Measured on ext4 with blobs of 4 KB: flushing the whole file system once (syncfs) wins over one fsync a file from two
-files on; for a hundred files it is ten times cheaper, for a thousand twelve times, and fsync from sixteen threads still
-costs four to five times as much as syncfs. The same holds for the folders. Writing a blob's temporary file costs twice
-as much as its share of the two flushes of a thousand blobs.
+Measured on ext4 with blobs of 4 KB: flushing the whole file system at once (syncfs) wins over one fsync a file from two
+files on. For a hundred blobs, data and folders together, it is ten times cheaper, for a thousand twenty times; fsync
+from sixteen threads halves the cost of fsync and no more. With syncfs, making one of a hundred blobs durable costs as
+much as writing its temporary file, and bytes that are held already cost a fifth of that. syncfs also waits for what
+other programs wrote, so on a disk that others write to heavily its share grows.
 """
 
 from __future__ import annotations

@@ -43,6 +43,8 @@ class EmbeddedBucket:
         self._manifests = manifests
         self._handler: BatchHandler = handler if handler is not None else ManifestHandler()
         self._placed = PlacedContents()
+        self._answered: set[str] = set()
+        """Contents that answered drafts count on and that may not be durable yet."""
         self._deciding = threading.Lock()
 
     def store_blob(self, chunks: Iterable[bytes]) -> StoredBlob:
@@ -50,15 +52,25 @@ class EmbeddedBucket:
         return self._blobs.store(chunks)
 
     def put_objects(self, drafts: Sequence[Draft], *, skip_duplicates: bool) -> Sequence[PutResult]:
-        """Decide what becomes of each draft and make the blobs durable; any number of drafts, none is refused.
+        """Decide what becomes of each draft; any number of drafts, none is refused.
 
         The first draft with some bytes owns them, within a call as well as between calls not committed yet.
-        Raises StoreUnavailable when the blobs cannot be made durable.
         """
         with self._deciding:
             results = self._decided(drafts, skip_duplicates=skip_duplicates)
-        self._blobs.make_durable({blob.sha256 for draft in drafts for blob in draft.blobs})
+            self._answered.update(blob.sha256 for draft in drafts for blob in draft.blobs)
         return results
+
+    def make_durable(self) -> None:
+        """Flush the bytes of all drafts answered since the last time, as one group.
+
+        Raises StoreUnavailable when they cannot be flushed or are not held; they are asked for again then.
+        """
+        with self._deciding:
+            answered = set(self._answered)
+        self._blobs.make_durable(answered)
+        with self._deciding:
+            self._answered -= answered
 
     def find_objects(self, object_ids: Sequence[str]) -> Sequence[StoredObject]:
         """Return those of the objects that the catalog has as active."""
@@ -165,10 +177,13 @@ def _status(known: str | None, version: str) -> PutStatus:
 
 
 def _owner_of_all(draft: Draft, owners: Mapping[str, str]) -> str | None:
-    """Return the owner of the first blob if every blob has bytes that another object owns, else None."""
+    """Return the owner of the first blob if every blob has bytes that another object owns, else None.
+
+    Empty blobs have no owners, so they make no duplicates.
+    """
     first: str | None = None
     for blob in draft.blobs:
-        owner = owners.get(blob.sha256) if blob.size_bytes else None
+        owner = owners.get(blob.sha256)
         if owner is None or owner == draft.object_id:
             return None
         first = first or owner

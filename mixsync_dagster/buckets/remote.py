@@ -49,6 +49,12 @@ _UPLOAD_BYTES = 64 * 1024 * 1024
 """Most bytes that one upload holds in memory, as long as its parts are not larger than that."""
 
 
+def upload_parts(size_bytes: int) -> tuple[int, int]:
+    """Return the size of the parts in which to upload a file, and how many of them to have in memory at once."""
+    part_bytes = max(_PART_BYTES, -(-size_bytes // _MOST_PARTS))
+    return part_bytes, max(1, _UPLOAD_BYTES // part_bytes)
+
+
 class RemoteFolder:
     """The keys below one URL. Every method raises StoreUnavailable when the store does not do as asked.
 
@@ -81,14 +87,14 @@ class RemoteFolder:
 
     def put(self, key: str, file: IO[bytes], size_bytes: int) -> None:
         """Write the file, which stands at its start, under a key; nobody ever sees a part of it."""
-        part_bytes = max(_PART_BYTES, -(-size_bytes // _MOST_PARTS))
+        part_bytes, parts_at_once = upload_parts(size_bytes)
         try:
             obstore.put(
                 self._store,
                 key,
                 file.read() if size_bytes <= _PART_BYTES else file,
                 chunk_size=part_bytes,
-                max_concurrency=max(1, _UPLOAD_BYTES // part_bytes),
+                max_concurrency=parts_at_once,
             )
         except (BaseError, OSError, ValueError) as error:
             raise self._unavailable("written", error) from error

@@ -13,7 +13,7 @@ from mixsync_dagster.commands.shared import JsonFlag, SyncArgument, opened
 
 if TYPE_CHECKING:
     from mixsync_dagster.model.syncs import SyncConfiguration
-    from mixsync_dagster.ports.state import Dispatch
+    from mixsync_dagster.ports.control import Dispatch
     from mixsync_dagster.settings import Settings
     from mixsync_dagster.wiring import Services
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mixsync_dagster.commands.shared import JsonFlag
+from mixsync_dagster.errors import MixsyncError
 
 if TYPE_CHECKING:
     from mixsync_dagster.demo.demonstration import Demo
@@ -44,10 +45,15 @@ def demo(
     from mixsync_dagster.demo.demonstration import Demo
 
     folder = Path(tempfile.mkdtemp(prefix="mixsync-demo-"))
+    kept = keep or ui
     try:
-        _Told(Demo(folder), quiet=json_output).show(ui=ui, kept=keep or ui)
+        _Told(Demo(folder), quiet=json_output).show(ui=ui, kept=kept)
+    except MixsyncError:
+        # The message names logs in the folder.
+        kept = True
+        raise
     finally:
-        if not (keep or ui):
+        if not kept:
             shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -125,7 +131,7 @@ class _Told:
         told = record.counters
         counts = (
             f"{told.created} created, {told.replaced} replaced, {told.removed} removed, {told.unchanged} unchanged, "
-            f"{told.failed} failed; {output.size(told.bytes)} transferred; {told.batches_created} batches"
+            f"{told.failed} failed; {output.size(told.bytes)} transferred; batches: {told.batches_created}"
         )
         output.print_line(f"\n{record.status}: {counts}.\n")
 

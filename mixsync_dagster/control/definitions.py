@@ -29,7 +29,7 @@ from mixsync_dagster.model.provider_configs import ProviderType
 from mixsync_dagster.model.secrets import references
 from mixsync_dagster.model.validation import explain, shown
 from mixsync_dagster.ports.clock import Clock
-from mixsync_dagster.ports.state import Applied, ConfigStore
+from mixsync_dagster.ports.control import Applied, ConfigStore
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from mixsync_dagster.model.buckets import BucketDefinition
 from mixsync_dagster.model.connections import StorageConnection, full_config
 from mixsync_dagster.model.secrets import EnvReference, Secret
 from mixsync_dagster.model.syncs import SyncConfiguration, SyncCreateRequest
-from mixsync_dagster.ports.state import ConfigStore
+from mixsync_dagster.ports.control import ConfigStore
 
 _SYNC_FIELDS = tuple(name for name in SyncCreateRequest.model_fields if name not in ("name", "connection_id"))
 
@@ -90,7 +90,8 @@ def _without_defaults(
     model: Model, *, include: set[str] | None = None, exclude: set[str] | None = None
 ) -> dict[str, Any]:
     """Return the model's fields that do not have their default, as JSON values."""
-    values = model.model_dump(mode="json", include=include, exclude=exclude, exclude_none=True)
+    # Null is a value for some fields (a constant), so it is no sign of absence.
+    values = model.model_dump(mode="json", include=include, exclude=exclude, exclude_defaults=True)
     kept = {}
     for name, value in values.items():
         info = type(model).model_fields[name]

@@ -17,7 +17,7 @@ from mixsync_dagster.model.provider_configs import ProviderType
 from mixsync_dagster.model.status import TaskStatus
 from mixsync_dagster.model.syncs import SyncConfiguration, new_sync
 from mixsync_dagster.model.validation import shown
-from mixsync_dagster.ports.state import Applied, ConfigStore
+from mixsync_dagster.ports.control import Applied, ConfigStore
 
 CREATED, UPDATED, UNCHANGED, REMOVED = "created", "updated", "unchanged", "removed"
 

@@ -9,7 +9,7 @@ from mixsync_dagster.errors import NotFound
 from mixsync_dagster.model.buckets import BucketDefinition
 from mixsync_dagster.model.connections import StorageConnection
 from mixsync_dagster.model.syncs import SyncConfiguration
-from mixsync_dagster.ports.state import ConfigStore
+from mixsync_dagster.ports.control import ConfigStore
 
 
 def find_sync(store: ConfigStore, id_or_name: str) -> SyncConfiguration:

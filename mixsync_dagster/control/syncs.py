@@ -14,7 +14,7 @@ from mixsync_dagster.model.mapping import check_mapping_fits
 from mixsync_dagster.model.paths import parse_source_path
 from mixsync_dagster.model.provider_configs import ProviderType
 from mixsync_dagster.model.syncs import SyncConfiguration, SyncCreateRequest, SyncUpdateRequest, new_sync
-from mixsync_dagster.ports.state import ConfigStore, ControlStore, Dispatch
+from mixsync_dagster.ports.control import ConfigStore, ControlStore, Dispatch
 
 IMMUTABLE = ("bucket_id", "connection_id", "source_path", "sync_mode", "file_filters", "skip_duplicates", "sync_from")
 """Fields that say what a sync is; another value is another sync."""

@@ -76,11 +76,12 @@ class _Creation:
         for number, (item, action, retry, fields, error_type, message, permanent) in enumerate(
             zip(items_of(table), *columns, strict=True)
         ):
-            if error_type is not None:
-                lost.append((item, retry, error_type, message, permanent))
-            elif item.unreadable is not None and action != Action.MOVE:
+            if item.unreadable is not None and action != Action.MOVE:
+                # Before the mapping's failure, which is only that of attributes that were not asked for.
                 sentence = f"the storage says that its bytes cannot be read now: {item.unreadable}."
                 lost.append((item, retry, item.unreadable, sentence, True))
+            elif error_type is not None:
+                lost.append((item, retry, error_type, message, permanent))
             else:
                 tasks.append(Task(number, item, action, fields, retry))
         self._count_retries([item.source_object_id for item, retry, *_ in lost if retry])
@@ -208,6 +209,7 @@ class _Creation:
         counters = self._counted()
         checkpoint = replace(self._checkpoint, objects_processed=self._checkpoint.objects_processed + done)
         missing: Sequence[str] = ()
+        listed: Sequence[str] = ()
         if last:
             shard = self._shard
             counters += Counters(
@@ -220,11 +222,14 @@ class _Creation:
                 checkpoint,
                 cursor=shard.cursor,
                 shards_done=checkpoint.shards_done + 1,
-                complete_so_far=checkpoint.complete_so_far and shard.span is not None,
                 listed_to_end=shard.cursor is None,
             )
             if shard.removed is not None:
                 missing = shard.removed.column("source_object_id").to_pylist()
+            if shard.listed is not None:
+                listed = shard.listed.column("source_object_id").to_pylist()
+        if self._placed:
+            self._run.tools.bucket.make_durable()
         self._run.passing("committing")
         self._run.tools.store.commit(
             self._run.lock,
@@ -234,6 +239,7 @@ class _Creation:
                 failed=self._failed,
                 vanished=self._vanished,
                 missing=missing,
+                listed=listed,
                 for_batches=not self._run.sync.skip_batch_submission,
                 checkpoint=checkpoint,
                 counters=counters,

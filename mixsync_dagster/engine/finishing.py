@@ -77,6 +77,8 @@ def fail_run(tools: Toolbox, ticket: RunTicket, error: BaseException) -> RunReco
 
 def _remove_missing(run: SyncRun, checkpoint: Checkpoint) -> None:
     store, sync, limits = run.tools.store, run.sync, run.tools.limits
+    if sync.reconcile.on_delete and not run.tools.provider.capabilities.ordered_listing:
+        store.mark_unlisted(run.lock, checkpoint.pass_number)
     missing = store.count_missing(sync.sync_config_id, checkpoint.pass_number)
     known = store.inventory_size(sync.sync_config_id)
     if missing > limits.removal_guard_floor and missing * 100 > limits.removal_guard_percent * known:

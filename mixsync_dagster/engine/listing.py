@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from mixsync_dagster.engine.context import SyncView
 from mixsync_dagster.engine.filtering import filter_items
 from mixsync_dagster.engine.planning import plan_changes
 from mixsync_dagster.errors import ProviderUnavailable
-from mixsync_dagster.model.items import ITEM_SCHEMA, SHARD_ROWS, RejectedItem, Shard, Span
+from mixsync_dagster.model.items import SHARD_ROWS, RejectedItem, Shard, Span
 from mixsync_dagster.ports.provider import Cursor, Page
 
 SHARD_SECONDS = 2.0
@@ -71,10 +72,12 @@ def _shards(view: SyncView, pages: Iterator[Page]) -> Iterator[Shard]:
 
 
 def _join(number: int, pages: list[Page]) -> Shard:
-    table = pa.concat_tables([page.items for page in pages]) if pages else ITEM_SCHEMA.empty_table()
+    table = pa.concat_tables([page.items for page in pages])
     spans = [page.span for page in pages]
     first, last = spans[0], spans[-1]
     rejected: tuple[RejectedItem, ...] = tuple(one for page in pages for one in page.rejected)
+    if last is None:
+        table = _last_of_each(table)
     return Shard(
         number=number,
         table=table.combine_chunks(),
@@ -83,3 +86,12 @@ def _join(number: int, pages: list[Page]) -> Shard:
         discovered=table.num_rows + len(rejected),
         rejected=rejected,
     )
+
+
+def _last_of_each(table: pa.Table) -> pa.Table:
+    """Return the table without the earlier rows of ids that occur more than once, as unordered listings may tell them."""
+    ids = table.column("source_object_id")
+    if pc.count_distinct(ids).as_py() == table.num_rows:
+        return table
+    last = {identifier: row for row, identifier in enumerate(ids.to_pylist())}
+    return table.take(pa.array(sorted(last.values()), pa.int64()))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
@@ -13,7 +13,7 @@ import pyarrow as pa
 from mixsync_dagster.engine.attributes import metadata_test
 from mixsync_dagster.engine.context import SyncView
 from mixsync_dagster.engine.fields import Attributes
-from mixsync_dagster.errors import ItemError, ItemVanished
+from mixsync_dagster.errors import ItemError, ItemVanished, MappingFailed
 from mixsync_dagster.model.items import Shard, SourceItem, items_of
 from mixsync_dagster.ports.provider import AttributeSource
 
@@ -83,9 +83,20 @@ def _map_one(view: SyncView, item: SourceItem, attributes: Attributes) -> _Mappe
     if not metadata_test(view.metadata_filters, attributes):
         return _Mapped(filtered=True)
     try:
-        return _Mapped(fields=json.dumps(view.mapping.fields_of(item, attributes)))
+        return _Mapped(fields=_as_json(view.mapping.fields_of(item, attributes)))
     except ItemError as error:
         return _Mapped(error=error)
+
+
+def _as_json(fields: Mapping[str, Any]) -> str:
+    # Written with every character as it is, so that a value which no store can take is found here, at its item.
+    try:
+        text = json.dumps(fields, ensure_ascii=False, allow_nan=False)
+        text.encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        reason = f"its fields cannot be written as JSON ({error})."
+        raise MappingFailed(reason, error_type="validation_error") from error
+    return text
 
 
 def _with_results(table: pa.Table, results: Sequence[_Mapped]) -> pa.Table:

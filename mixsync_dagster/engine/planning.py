@@ -35,8 +35,10 @@ def plan_changes(view: SyncView, shard: Shard) -> Shard:
     Without change this costs one inventory read and one comparison for the whole shard.
     """
     kept = shard.table.filter(pc.is_null(shard.table.column(VERDICT))).drop_columns([VERDICT])
-    inventory = _inventory(view, shard, kept)
+    inventory = _inventory(view, shard)
     removed = _removed(view, shard, kept, inventory)
+    if shard.span is None:
+        shard = replace(shard, listed=shard.table.select(["source_object_id"]))
     if _same(kept, inventory):
         return replace(shard, table=_with_actions(kept.slice(0, 0), []), unchanged=kept.num_rows, removed=removed)
     actions = _actions(view, kept, inventory)
@@ -53,11 +55,11 @@ def plan_changes(view: SyncView, shard: Shard) -> Shard:
     )
 
 
-def _inventory(view: SyncView, shard: Shard, kept: pa.Table) -> pa.Table:
+def _inventory(view: SyncView, shard: Shard) -> pa.Table:
     store, sync_config_id = view.tools.store, view.sync.sync_config_id
     if shard.span is not None:
         return store.inventory_span(sync_config_id, shard.span.after, shard.span.upto)
-    return store.inventory_of(sync_config_id, kept.column("source_object_id").to_pylist())
+    return store.inventory_of(sync_config_id, shard.table.column("source_object_id").to_pylist())
 
 
 def _same(kept: pa.Table, inventory: pa.Table) -> bool:
@@ -90,8 +92,8 @@ def _equal(ours: Any, theirs: Any) -> Any:
 
 
 def _removed(view: SyncView, shard: Shard, kept: pa.Table, inventory: pa.Table) -> pa.Table | None:
-    """Return inventory rows inside the shard's span that should go, as the sync's reconcile rules say."""
-    if shard.span is None or inventory.num_rows == 0:
+    """Return the inventory rows read for the shard that should go, as the sync's reconcile rules say."""
+    if inventory.num_rows == 0:
         return None
     ids = inventory.column("source_object_id")
     absent = inventory.filter(pc.invert(pc.is_in(ids, value_set=kept.column("source_object_id"))))

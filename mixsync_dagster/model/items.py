@@ -104,9 +104,15 @@ class Shard:
     """Items left alone because they are out of retries and did not change; set by plan_changes."""
     rejected: tuple[RejectedItem, ...] = ()
     removed: pa.Table | None = None
-    """Inventory rows inside `span` that the source no longer lists (columns of INVENTORY_SCHEMA).
+    """Inventory rows whose objects should go, as far as this shard alone tells; set by plan_changes.
 
-    Set by plan_changes.
+    Columns of INVENTORY_SCHEMA. In an ordered listing: rows inside `span` that are not listed, or that the filters no
+    longer accept. In an unordered one: the latter only.
+    """
+    listed: pa.Table | None = None
+    """Every source object id of the shard, as one column, where the listing is unordered; set by plan_changes.
+
+    What no shard of a complete pass has listed is gone.
     """
 
     def header(self) -> str:
@@ -125,7 +131,9 @@ class Shard:
         )
 
     @classmethod
-    def from_header(cls, header: str, table: pa.Table, removed: pa.Table | None = None) -> Shard:
+    def from_header(
+        cls, header: str, table: pa.Table, *, removed: pa.Table | None = None, listed: pa.Table | None = None
+    ) -> Shard:
         """Return the shard whose `header()` this is, with its tables."""
         data: dict[str, Any] = json.loads(header)
         span = data["span"]
@@ -140,6 +148,7 @@ class Shard:
             quarantined=data["quarantined"],
             rejected=tuple(RejectedItem(*row) for row in data["rejected"]),
             removed=removed,
+            listed=listed,
         )
 
 

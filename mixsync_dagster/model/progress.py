@@ -174,6 +174,8 @@ class Commit:
     """Source object ids that were gone when read: intents and waiting dead letters close, the inventory stays."""
     missing: Sequence[str] = ()
     """Source object ids of the inventory that this pass did not find; candidates for removal at its end."""
+    listed: Sequence[str] = ()
+    """Source object ids that an unordered listing found in the checkpoint's pass; what no commit names is gone."""
     for_batches: bool = True
     """Whether placed objects become members of a batch later."""
     checkpoint: Checkpoint | None = None

@@ -21,7 +21,6 @@ from dagster import (
 from mixsync_dagster.orchestration.graphs import sync_graph
 from mixsync_dagster.orchestration.jobs import RUN_TAGS
 from mixsync_dagster.orchestration.resources import MixsyncServices
-from mixsync_dagster.orchestration.running import release_lock
 from mixsync_dagster.orchestration.snapshot import NamedSync, Problem
 from mixsync_dagster.orchestration.translator import SyncTranslator, problem_group, problem_key
 
@@ -52,7 +51,6 @@ def sync_asset(sync: NamedSync) -> AssetsDefinition:
                 "polling_interval_seconds": sync.interval_seconds,
             }
         },
-        hook_defs={release_lock},
     )
     return asset.map_asset_specs(lambda spec: spec.replace_attributes(kinds=names.kinds))
 

@@ -34,7 +34,7 @@ def _step(function: Callable[..., Any], pool: str | None = None) -> OpDefinition
 
 
 _HOW: dict[Callable[..., Any], dict[str, Any]] = {
-    ops.begin_run: {"out": ops.TICKET_OUT, "ins": ops.SOURCE_IN},
+    ops.begin_run: {"out": ops.BEGUN_OUT, "ins": ops.SOURCE_IN},
     ops.list_items: {"out": ops.SHARDS_OUT},
     ops.filter_items: {"out": ops.SHARD_OUT},
     ops.plan_changes: {"out": ops.SHARD_OUT},
@@ -56,14 +56,14 @@ def sync_graph(*, pool: str | None = None, for_asset: bool = False) -> GraphDefi
         step = _step(function, pool if function in _AT_THE_PROVIDER else None)
         return step.alias(function.__name__)(*values)
 
-    def stages(ticket: Any) -> Any:
-        def one(shard: Any) -> Any:
+    def stages(begun: Any) -> Any:
+        def one(work: Any) -> Any:
             for function in (ops.filter_items, ops.plan_changes, ops.map_schema, ops.create_objects):
-                shard = stage(function, ticket, shard)
-            return shard
+                work = stage(function, work)
+            return work
 
-        created = stage(ops.list_items, ticket).map(one)
-        return stage(ops.finish_run, ticket, stage(ops.submit_batches, ticket, created.collect()))
+        created = stage(ops.list_items, begun).map(one).collect()
+        return stage(ops.finish_run, stage(ops.submit_batches, created))
 
     if not for_asset:
 

@@ -21,7 +21,7 @@ from mixsync_dagster.orchestration.graphs import job_config, sync_graph
 from mixsync_dagster.orchestration.metadata import plan_metadata
 from mixsync_dagster.orchestration.probing import PROBE_SECONDS, probe_at_length
 from mixsync_dagster.orchestration.resources import MixsyncServices
-from mixsync_dagster.orchestration.running import release_lock, told
+from mixsync_dagster.orchestration.running import told
 from mixsync_dagster.orchestration.translator import CHANGED_TAG
 
 RUN_TAGS = {
@@ -115,7 +115,6 @@ def sync_bucket_job() -> JobDefinition:
         name=SYNC_BUCKET,
         description="One run of any sync. Run config: `{sync: <id or name>, full_sync: false}`.",
         config=job_config,
-        hooks={release_lock},
         tags=RUN_TAGS,
         executor_def=in_process_executor,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from dagster import BetaWarning, Definitions, IOManagerDefinition, in_process_executor, io_manager
@@ -13,7 +14,7 @@ from mixsync_dagster.orchestration import assets, jobs, sensors
 from mixsync_dagster.orchestration.bucket_io import BucketObjectsIOManager
 from mixsync_dagster.orchestration.parquet_io import ParquetIOManager
 from mixsync_dagster.orchestration.resources import MixsyncServices, S3ConnectionResource
-from mixsync_dagster.orchestration.running import SERVICES_KEY, SPOOL_KEY
+from mixsync_dagster.orchestration.running import SERVICES_KEY, SPOOL_KEY, end_run
 from mixsync_dagster.orchestration.snapshot import NamedSync, Problem, Snapshot, load_snapshot
 from mixsync_dagster.orchestration.translator import SyncTranslator, tell_apart
 from mixsync_dagster.settings import Settings
@@ -71,7 +72,7 @@ def _resources(named: Sequence[NamedSync], mixsync: MixsyncServices) -> dict[str
     )
     def spool(context: InitResourceContext) -> ParquetIOManager:
         services: MixsyncServices = getattr(context.resources, SERVICES_KEY)
-        return ParquetIOManager(services.spool)
+        return ParquetIOManager(services.spool, partial(end_run, services))
 
     @io_manager(
         required_resource_keys={SERVICES_KEY},

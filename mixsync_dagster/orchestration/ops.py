@@ -21,14 +21,12 @@ from dagster import (
 from pydantic import Field
 
 from mixsync_dagster.errors import AlreadyLocked, Conflict
-from mixsync_dagster.model.items import Shard
 from mixsync_dagster.model.progress import Outcome, Trigger
 from mixsync_dagster.orchestration.metadata import run_metadata
-from mixsync_dagster.orchestration.parquet_io import ParquetIOManager
+from mixsync_dagster.orchestration.parquet_io import TICKET, ParquetIOManager, RunShard
 from mixsync_dagster.orchestration.resources import MixsyncServices
 from mixsync_dagster.orchestration.running import (
     SPOOL_KEY,
-    TICKET,
     claimed,
     running,
     sweep_spool,
@@ -87,74 +85,71 @@ def begin_run(
             context.log.info(f"Skipped: {error}")
             return
     sweep_spool(mixsync, mixsync_spool, context.run_id)
-    yield Output(ticket.as_dict(), TICKET)
+    yield Output({TICKET: ticket.as_dict()})
 
 
-def list_items(mixsync: MixsyncServices, ticket: Values) -> Iterator[DynamicOutput[Shard]]:
+def list_items(mixsync: MixsyncServices, begun: Values) -> Iterator[DynamicOutput[RunShard]]:
     """List the source path and cut the listing into shards of up to 50,000 entries, each with the range that it covers."""
     from mixsync_dagster.engine.listing import list_items as shards_of  # noqa: PLC0415 - imported by steps only
 
+    ticket = begun[TICKET]
     with running(mixsync, ticket) as run:
         for shard in shards_of(run, run.ticket.cursor):
-            yield DynamicOutput(shard, f"shard_{shard.number}", output_name="shards")
+            yield DynamicOutput(RunShard(ticket, shard), f"shard_{shard.number}", output_name="shards")
 
 
-def filter_items(mixsync: MixsyncServices, ticket: Values, shard: Shard) -> Shard:
+def filter_items(mixsync: MixsyncServices, work: RunShard) -> RunShard:
     """Evaluate the sync's file filters on the shard and count the verdicts by reason."""
     from mixsync_dagster.engine.filtering import filter_items as filtered  # noqa: PLC0415 - imported by steps only
 
-    with running(mixsync, ticket) as run:
-        return filtered(run, shard)
+    with running(mixsync, work.ticket) as run:
+        return RunShard(work.ticket, filtered(run, work.shard))
 
 
-def plan_changes(mixsync: MixsyncServices, ticket: Values, shard: Shard) -> Shard:
+def plan_changes(mixsync: MixsyncServices, work: RunShard) -> RunShard:
     """Compare the shard with the inventory and keep what has to be created, replaced, moved or removed."""
     from mixsync_dagster.engine.planning import plan_changes as planned  # noqa: PLC0415 - imported by steps only
 
-    with running(mixsync, ticket) as run:
-        return planned(run, shard)
+    with running(mixsync, work.ticket) as run:
+        return RunShard(work.ticket, planned(run, work.shard))
 
 
-def map_schema(mixsync: MixsyncServices, ticket: Values, shard: Shard) -> Shard:
+def map_schema(mixsync: MixsyncServices, work: RunShard) -> RunShard:
     """Read tags and metadata where the mapping asks for them, and extract the objects' fields."""
     from mixsync_dagster.engine.mapping import map_schema as mapped  # noqa: PLC0415 - imported by steps only
 
-    with running(mixsync, ticket) as run:
-        return mapped(run, shard)
+    with running(mixsync, work.ticket) as run:
+        return RunShard(work.ticket, mapped(run, work.shard))
 
 
-def create_objects(mixsync: MixsyncServices, ticket: Values, shard: Shard) -> Values:
+def create_objects(mixsync: MixsyncServices, work: RunShard) -> Values:
     """Stream the bytes of the shard's items into the bucket, put their objects, and commit them with the progress.
 
     Also commits the position of a shard that has nothing to do, so every shard comes here.
     """
     from mixsync_dagster.engine.creating import create_objects as created  # noqa: PLC0415 - imported by steps only
 
-    with running(mixsync, ticket) as run:
-        return created(run, shard).as_dict()
+    with running(mixsync, work.ticket) as run:
+        return {TICKET: dict(work.ticket), "counters": created(run, work.shard).as_dict()}
 
 
-def submit_batches(mixsync: MixsyncServices, ticket: Values, created: list[Values]) -> Values:
+def submit_batches(mixsync: MixsyncServices, created: list[Values]) -> Values:
     """Cut new object versions into batches and hand each over for processing exactly once."""
     from mixsync_dagster.engine.batching import submit_batches as submitted  # noqa: PLC0415 - imported by steps only
 
-    del created  # says that every shard is done
+    # A listing has one shard at least, so there is always a ticket.
+    ticket = created[0][TICKET]
     with running(mixsync, ticket) as run:
-        return submitted(run).as_dict()
+        return {TICKET: ticket, "counters": submitted(run).as_dict()}
 
 
 def finish_run(
-    context: OpExecutionContext,
-    mixsync: MixsyncServices,
-    mixsync_spool: Spooling,
-    ticket: Values,
-    submitted: Values,
+    context: OpExecutionContext, mixsync: MixsyncServices, mixsync_spool: Spooling, submitted: Values
 ) -> Values:
     """Remove what the source no longer has, count, decide when the sync is due again, and release the lock."""
     from mixsync_dagster.engine.finishing import finish_run as finish  # noqa: PLC0415 - imported by steps only
 
-    del submitted  # says that every batch is handed over
-    with running(mixsync, ticket) as run:
+    with running(mixsync, submitted[TICKET]) as run:
         record = finish(run)
         sync = mixsync.store.load_sync(run.sync.sync_config_id)
         objects = mixsync.store.count_objects(sync.bucket_id)
@@ -170,9 +165,9 @@ def finish_run(
     return {"sync_run_id": record.sync_run_id, "status": record.status, **record.counters.as_dict()}
 
 
-TICKET_OUT = {TICKET: Out(dict, is_required=False, io_manager_key=SPOOL_KEY, description="What the run's steps share.")}
-SHARDS_OUT = {"shards": DynamicOut(Shard, io_manager_key=SPOOL_KEY, description="Slices of the listing.")}
-SHARD_OUT = Out(Shard, io_manager_key=SPOOL_KEY, description="The shard, with this stage's columns.")
+BEGUN_OUT = Out(dict, is_required=False, io_manager_key=SPOOL_KEY, description="What the run's steps share.")
+SHARDS_OUT = {"shards": DynamicOut(RunShard, io_manager_key=SPOOL_KEY, description="Slices of the listing.")}
+SHARD_OUT = Out(RunShard, io_manager_key=SPOOL_KEY, description="The shard, with this stage's columns.")
 COUNTERS_OUT = Out(dict, io_manager_key=SPOOL_KEY, description="What this stage did, in counts.")
 RESULT_OUT = {"result": Out(dict, io_manager_key="bucket_objects", description="The run's status and counters.")}
 SOURCE_IN = {"source": In(Nothing, description="The provider's path, which somebody else fills.")}

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
@@ -14,9 +15,21 @@ from dagster import InputContext, IOManager, OutputContext
 from mixsync_dagster.errors import ConfigurationError, MixsyncError
 from mixsync_dagster.model.items import Shard
 
+_TICKET = b"mixsync.ticket"
 _HEADER = b"mixsync.shard"
 _PANDAS = b"pandas"
 _ASSETS = "assets"
+
+TICKET = "ticket"
+"""Key of the ticket in the plain values that steps hand on."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunShard:
+    """A shard on its way through a run's steps, with the ticket by which a step finds back to the run."""
+
+    ticket: Mapping[str, Any]
+    shard: Shard
 
 
 class Spool:
@@ -84,11 +97,17 @@ class ParquetIOManager(IOManager):
     """Keeps shards, tables and DataFrames as Parquet, and JSON values as JSON.
 
     What belongs to a run lies under `<run id>/` until the run ends; what a user's own asset returns stays under
-    `assets/`. Anything else is refused by a sentence.
+    `assets/`. Anything else is refused by a sentence. `gave_up` is called with the ticket and the error when a value
+    of a run cannot be kept, for the step's own code is over by then.
     """
 
-    def __init__(self, spool: Callable[[], Spool]) -> None:
+    def __init__(
+        self,
+        spool: Callable[[], Spool],
+        gave_up: Callable[[Mapping[str, Any], Exception], None] = lambda _ticket, _error: None,
+    ) -> None:
         self._open_spool = spool
+        self._gave_up = gave_up
         self._opened: Spool | None = None
 
     @property
@@ -101,7 +120,16 @@ class ParquetIOManager(IOManager):
     def handle_output(self, context: OutputContext, obj: Any) -> None:
         """Keep a step's output."""
         path = _path_of(context)
-        if isinstance(obj, Shard):
+        try:
+            self._write(path, obj)
+        except Exception as error:
+            ticket = obj.ticket if isinstance(obj, RunShard) else obj.get(TICKET) if isinstance(obj, dict) else None
+            if ticket is not None:
+                self._gave_up(ticket, error)
+            raise
+
+    def _write(self, path: str, obj: Any) -> None:
+        if isinstance(obj, RunShard):
             self._write_shard(path, obj)
         elif isinstance(obj, pa.Table):
             self.spool.write_table(f"{path}.parquet", obj)
@@ -120,23 +148,28 @@ class ParquetIOManager(IOManager):
         table = self.spool.read_table(f"{path}.parquet")
         kept = table.schema.metadata or {}
         if _HEADER in kept:
-            return self._shard(path, kept[_HEADER].decode(), table)
+            return self._read_shard(path, table)
         return table.to_pandas() if _PANDAS in kept else table
 
-    def _write_shard(self, path: str, shard: Shard) -> None:
-        if shard.removed is not None:
-            self.spool.write_table(f"{path}.removed.parquet", shard.removed)
-        header = {**(shard.table.schema.metadata or {}), _HEADER: shard.header().encode()}
-        self.spool.write_table(f"{path}.parquet", shard.table.replace_schema_metadata(header))
+    def _write_shard(self, path: str, value: RunShard) -> None:
+        shard = value.shard
+        for name, table in (("removed", shard.removed), ("listed", shard.listed)):
+            if table is not None:
+                self.spool.write_table(f"{path}.{name}.parquet", table)
+        kept = shard.table.schema.metadata or {}
+        ours = {_HEADER: shard.header().encode(), _TICKET: json.dumps(dict(value.ticket)).encode()}
+        self.spool.write_table(f"{path}.parquet", shard.table.replace_schema_metadata({**kept, **ours}))
 
-    def _shard(self, path: str, header: str, table: pa.Table) -> Shard:
-        kept = {key: value for key, value in table.schema.metadata.items() if key != _HEADER}
-        removed = f"{path}.removed.parquet"
-        return Shard.from_header(
-            header,
-            table.replace_schema_metadata(kept or None),
-            self.spool.read_table(removed) if self.spool.has(removed) else None,
-        )
+    def _read_shard(self, path: str, table: pa.Table) -> RunShard:
+        kept = dict(table.schema.metadata)
+        header, ticket = kept.pop(_HEADER).decode(), json.loads(kept.pop(_TICKET))
+        beside = {
+            name: self.spool.read_table(file)
+            for name in ("removed", "listed")
+            if self.spool.has(file := f"{path}.{name}.parquet")
+        }
+        shard = Shard.from_header(header, table.replace_schema_metadata(kept or None), **beside)
+        return RunShard(ticket, shard)
 
     def _write_json(self, path: str, obj: Any) -> None:
         try:
@@ -146,11 +179,6 @@ class ParquetIOManager(IOManager):
                 f"a step's output of type {type(obj).__name__} cannot be handed on; "
                 "return a pandas DataFrame, an Arrow table or JSON values."
             ) from None
-
-
-def step_path(run_id: str, step_key: str, output: str = "result", mapping_key: str | None = None) -> str:
-    """Return where a step's output lies, without its ending."""
-    return _joined([run_id, step_key, output, *([mapping_key] if mapping_key else [])])
 
 
 def _path_of(context: OutputContext) -> str:

@@ -7,22 +7,21 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from dagster import Failure, HookContext, OpExecutionContext, failure_hook
+from dagster import Failure, OpExecutionContext
 
 from mixsync_dagster.errors import MixsyncError, NotFound
-from mixsync_dagster.orchestration.parquet_io import ParquetIOManager, step_path
+from mixsync_dagster.orchestration.parquet_io import ParquetIOManager
 from mixsync_dagster.orchestration.resources import MixsyncServices, sentence
 from mixsync_dagster.orchestration.translator import DISPATCH_TAG, RUN_ID_TAG, SYNC_ID_TAG
 
 if TYPE_CHECKING:
-    from mixsync_dagster.engine.context import RunTicket, SyncRun
+    from mixsync_dagster.engine.context import SyncRun
     from mixsync_dagster.model.syncs import SyncConfiguration
 
 logger = logging.getLogger(__name__)
 
 SPOOL_KEY = "mixsync_spool"
 SERVICES_KEY = "mixsync"
-TICKET = "ticket"
 
 
 @contextmanager
@@ -48,45 +47,24 @@ def running(mixsync: MixsyncServices, ticket: Mapping[str, Any]) -> Iterator[Syn
             with attached(tools, run_ticket) as run:
                 yield run
         except GeneratorExit:
-            # Dagster gave the step up while handing on its output; the hook below knows the reason.
+            # The step's output could not be kept; the IO manager, which knows the reason, has ended the run.
             raise
         except BaseException as error:
-            end_run(mixsync, run_ticket, error)
+            end_run(mixsync, ticket, error)
             raise
 
 
-def end_run(mixsync: MixsyncServices, ticket: RunTicket, error: BaseException) -> None:
+def end_run(mixsync: MixsyncServices, ticket: Mapping[str, Any], error: BaseException) -> None:
     """Record the error as the run's end and release its lock; a run that has ended already stays as it is."""
+    from mixsync_dagster.engine.context import RunTicket  # noqa: PLC0415 - as above
     from mixsync_dagster.engine.finishing import fail_run  # noqa: PLC0415 - as above
 
+    run_ticket = RunTicket.from_dict(ticket)
     try:
-        fail_run(mixsync.tools(mixsync.store.load_sync(ticket.sync_config_id)), ticket, error)
+        fail_run(mixsync.tools(mixsync.store.load_sync(run_ticket.sync_config_id)), run_ticket, error)
     except MixsyncError as second:
         # The first error matters more; the lock ends by itself when its time is over.
-        logger.warning("the end of run %s could not be recorded: %s", ticket.sync_run_id, second)
-
-
-@failure_hook(
-    name="release_lock",
-    required_resource_keys={SERVICES_KEY, SPOOL_KEY},
-)
-def release_lock(context: HookContext) -> None:
-    """End the run in the state store when a step failed outside of its own code, e.g. while handing on a table."""
-    from mixsync_dagster.engine.context import RunTicket  # noqa: PLC0415 - as above
-
-    spool_io: ParquetIOManager = getattr(context.resources, SPOOL_KEY)
-    path = step_path(context.run_id, f"{_prefix(context.step_key)}begin_run", TICKET) + ".json"
-    if not spool_io.spool.has(path):
-        return
-    ticket = RunTicket.from_dict(spool_io.spool.read_json(path))
-    error = context.op_exception or MixsyncError(f"the step {context.step_key} failed; see the log of its Dagster run.")
-    end_run(getattr(context.resources, SERVICES_KEY), ticket, error)
-
-
-def _prefix(step_key: str) -> str:
-    """Return the graph's part of a step key, with its dot; empty for a step of a job."""
-    graph, dot, _ = step_key.partition("[")[0].rpartition(".")
-    return graph + dot
+        logger.warning("the end of run %s could not be recorded: %s", run_ticket.sync_run_id, second)
 
 
 def claimed(mixsync: MixsyncServices, context: OpExecutionContext, sync: SyncConfiguration) -> bool:

@@ -24,7 +24,7 @@ from mixsync_dagster.ports.provider import Probe
 if TYPE_CHECKING:
     from mixsync_dagster.model.syncs import SyncConfiguration
     from mixsync_dagster.orchestration.resources import MixsyncServices
-    from mixsync_dagster.ports.state import Dispatch
+    from mixsync_dagster.ports.control import Dispatch
 
 TICK_SECONDS = 5.0
 """Longest time for probes in one tick."""

@@ -68,6 +68,10 @@ class UnopenedBucket(_Refusing):
         """Raise the reason."""
         self._refuse()
 
+    def make_durable(self) -> None:
+        """Raise the reason."""
+        self._refuse()
+
     def find_objects(self, object_ids: Sequence[str]) -> NoReturn:
         """Raise the reason."""
         self._refuse()

@@ -35,16 +35,24 @@ class Bucket(Protocol):
         """Take the bytes, hashing on the way, and return what they are. Called from many threads at once.
 
         An error raised by `chunks` passes through and leaves nothing that has the content's name. The bytes need not be
-        durable before `put_objects` returns. The same bytes twice are stored once. Raises StoreUnavailable when full.
+        durable before `make_durable` returns. The same bytes twice are stored once. Raises StoreUnavailable when full.
         """
         ...
 
     def put_objects(self, drafts: Sequence[Draft], *, skip_duplicates: bool) -> Sequence[PutResult | PutFailure]:
-        """Put at most 100 drafts; the answer has their order. Blobs of answered results are durable.
+        """Put at most 100 drafts; the answer has their order.
 
         A draft whose object exists in its version is ALREADY_PRESENT; in another version, REPLACED with the same
         object_id. With `skip_duplicates`, a draft that is not there yet and whose every blob's bytes already belong to
         another active object of the bucket is DUPLICATE (empty blobs never are).
+        """
+        ...
+
+    def make_durable(self) -> None:
+        """Return when the blobs of every result answered so far survive a power cut.
+
+        Called once before each commit, since small files must not pay one flush each. Raises StoreUnavailable when a
+        blob's bytes are not held.
         """
         ...
 

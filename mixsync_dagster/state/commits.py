@@ -95,6 +95,11 @@ _MARK_MISSING = """
     UPDATE inventory SET missing_in_pass = COALESCE(?, (SELECT last_pass_number FROM syncs WHERE sync_config_id = ?))
     WHERE sync_config_id = ? AND source_object_id IN (:list)
 """
+_MARK_LISTED = "UPDATE inventory SET listed_in_pass = ? WHERE sync_config_id = ? AND source_object_id IN (:list)"
+_MARK_UNLISTED = """
+    UPDATE inventory SET missing_in_pass = ?
+    WHERE sync_config_id = ? AND (listed_in_pass IS NULL OR listed_in_pass <> ?)
+"""
 _DROP_INVENTORY = "DELETE FROM inventory WHERE sync_config_id = ? AND source_object_id IN (:list)"
 _HELD_ELSEWHERE = """
     SELECT o.object_id FROM syncs mine
@@ -149,9 +154,17 @@ class Commits(StorePart):
                 current = None if step.checkpoint is None else step.checkpoint.pass_number
                 missing = [escape(item) for item in step.missing]
                 tx.run(_MARK_MISSING, current, lock.sync_config_id, lock.sync_config_id, missing)
+            if step.listed and step.checkpoint is not None:
+                listed = [escape(item) for item in step.listed]
+                tx.run(_MARK_LISTED, step.checkpoint.pass_number, lock.sync_config_id, listed)
             if step.checkpoint is not None:
                 save_checkpoint(tx, lock.sync_config_id, step.checkpoint)
             add_counters(tx, lock, step.counters, quarantined=quarantined)
+
+    def mark_unlisted(self, lock: SyncLock, pass_number: int) -> None:
+        """See RunStore.mark_unlisted."""
+        with self._fenced(lock) as tx:
+            tx.run(_MARK_UNLISTED, pass_number, lock.sync_config_id, pass_number)
 
     def commit_removals(self, lock: SyncLock, removals: Sequence[Removal], counters: Counters) -> None:
         """See RunStore.commit_removals."""

@@ -12,7 +12,7 @@ from mixsync_dagster.errors import Conflict, NotFound
 from mixsync_dagster.model.progress import Trigger
 from mixsync_dagster.model.status import TaskStatus
 from mixsync_dagster.model.syncs import SyncConfiguration
-from mixsync_dagster.ports.state import Dispatch
+from mixsync_dagster.ports.control import Dispatch
 from mixsync_dagster.state import schema, sync_rows
 from mixsync_dagster.state.database import Transaction, lease_now_sql
 from mixsync_dagster.state.leases import StorePart, is_locked, revoke
@@ -21,11 +21,14 @@ CLAIM_LIFE = timedelta(minutes=2)
 """How long a claim waits for its run; then the sync is due again under the next number."""
 
 _SYNC = schema.syncs.c
-_LEASE = schema.leases.c
+_LEASE = schema.leases.alias("held").c
+
+
 def _unlocked(*, postgres: bool) -> sa.ColumnElement[bool]:
     # The lease's clock is the database's, where the schedule's is ours.
     now = sa.literal_column(lease_now_sql(postgres=postgres), sa.BigInteger)
-    return ~sa.exists().where((_LEASE.sync_config_id == _SYNC.sync_config_id) & (_LEASE.expires_at > now))
+    held = (_LEASE.sync_config_id == _SYNC.sync_config_id) & (_LEASE.expires_at > now)
+    return ~sa.exists().where(held).correlate(schema.syncs)
 
 
 def _due(now: datetime) -> sa.ColumnElement[bool]:

@@ -137,6 +137,7 @@ inventory = sa.Table(
     _text("metadata_version", optional=True),
     _number("size_bytes", optional=True),
     _text("duplicate_of", optional=True),
+    _number("listed_in_pass", optional=True),
     _number("missing_in_pass", optional=True),
     _instant("updated_at"),
     # Rows in key order on disk: a pass reads them as they lie.

@@ -1,4 +1,4 @@
-"""A provider over a dictionary, that behaves like a storage with ordered listings: pages, versions, faults on demand."""
+"""A provider over a dictionary that behaves like a storage with ordered listings: pages, versions, faults on demand."""
 
 from __future__ import annotations
 
@@ -59,7 +59,9 @@ class MemoryStorage:
 class MemoryProvider:
     """Provider and AttributeSource over a MemoryStorage."""
 
-    def __init__(self, storage: MemoryStorage, prefix: str = "", *, container: str = "memory", page_rows: int = 3) -> None:
+    def __init__(
+        self, storage: MemoryStorage, prefix: str = "", *, container: str = "memory", page_rows: int = 3
+    ) -> None:
         self._storage = storage
         self._prefix = prefix
         self._container = container

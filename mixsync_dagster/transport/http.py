@@ -14,7 +14,7 @@ from http.client import HTTPException, IncompleteRead
 
 import urllib3
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.exceptions import HTTPError, ProtocolError
+from urllib3.exceptions import HTTPError, InsecureRequestWarning, ProtocolError
 
 from mixsync_dagster.errors import ProviderUnavailable
 from mixsync_dagster.transport.redact import summary
@@ -114,6 +114,9 @@ class HttpPool:
         self._host = settings.host
         timeout = urllib3.Timeout(connect=settings.connect_timeout_seconds, read=settings.read_timeout_seconds)
         self._pool: HTTPConnectionPool
+        if settings.verify is False:
+            # The connection's owner said so; a warning with every request would only drown the log.
+            urllib3.disable_warnings(InsecureRequestWarning)
         if settings.scheme == "https":
             self._pool = HTTPSConnectionPool(
                 settings.host,

@@ -19,7 +19,7 @@ _URL_TAIL = re.compile(
 )
 _NAMED_SECRET = re.compile(
     r"(?P<name>authorization|x-amz-security-token|x-amz-signature|signature|credential|set-cookie|cookie|"
-    r"[\w-]*(?:password|passphrase|secret|token|api[_-]?key|access[_-]?key|private[_-]?key)[\w-]*)"
+    r"[\w-]*(?:password|passphrase|secret|token|api[_-]?key|access[_-]?key|private[_-]?key)(?:s|[_-][\w-]*)?)"
     r"(?P<sign>[\"']?\s*[=:]\s*)(?:(?:bearer|basic|aws4-hmac-sha256)\s+[^\r\n\"']*|\"[^\"]*\"|'[^']*'|[^\s,;&\"']+)",
     re.IGNORECASE,
 )

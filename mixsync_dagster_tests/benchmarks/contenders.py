@@ -24,6 +24,8 @@ class Contender:
 
     tool: str
     prepare: Callable[[Path], Command]
+    reads_source: bool = True
+    """False for a program that has nothing to do with the bucket."""
 
 
 def executable(name: str) -> str:

@@ -39,6 +39,20 @@ def report_table(document: Mapping[str, Any]) -> Table:
     return table
 
 
+def report_markdown(document: Mapping[str, Any]) -> str:
+    """Return the results as a Markdown table with the date and the machine above it."""
+    machine = ", ".join(f"{name} {value}" for name, value in document["machine"].items())
+    limits = ", ".join(f"{name} {value}" for name, value in document["server_limits"].items()) or "not measured"
+    lines = [f"{document['date']}; {machine}; server alone: {limits}.", ""]
+    lines += [f"| {' | '.join(_COLUMNS)} |", "|---|---|" + "---:|" * (len(_COLUMNS) - 3) + "---|"]
+    for scenario in document["scenarios"]:
+        label = f"`{scenario['name']}` ({scenario['objects']:,})"
+        for row in scenario["tools"]:
+            lines.append(f"| {' | '.join((label, *_cells(row)))} |")
+            label = ""
+    return "\n".join(lines) + "\n"
+
+
 def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:
     asked = " ".join(f"{kind} {count}" for kind, count in row["requests"].items() if count)
     return (

@@ -159,7 +159,8 @@ def test_a_power_cut_at_any_call_tears_no_blob_and_loses_nothing_answered(tmp_pa
     assert cut > 30
 
 
-def test_bytes_named_by_a_process_that_died_before_its_flush_are_flushed_by_the_next(root: Path) -> None:
+@pytest.mark.parametrize("asked_for", [[], [HELLO]])
+def test_bytes_named_by_a_process_that_died_are_flushed_by_the_next(root: Path, asked_for: list[str]) -> None:
     first = BlobFolder(root)
     first.store([b"hello"])
     first.make_durable()
@@ -167,7 +168,7 @@ def test_bytes_named_by_a_process_that_died_before_its_flush_are_flushed_by_the_
     files = RecordingFiles(flushes_all=False)
     second = BlobFolder(root, files=files)
     second.store([b"hello"])
-    second.make_durable([HELLO])
+    second.make_durable(asked_for)
     assert files.calls == [("flush", "2c")]
     second.close()
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from mixsync_dagster.buckets.remote import RemoteFolder
+from mixsync_dagster.buckets.remote import RemoteFolder, upload_parts
 from mixsync_dagster.errors import InvalidInput, NotFound, StoreUnavailable
 
 
@@ -58,3 +58,17 @@ def test_a_key_deleted_while_it_is_about_to_be_read_is_not_found(tmp_path: Path)
     folder.delete("a")
     with pytest.raises(NotFound, match=r"/a does not exist\.$"):
         next(reading)
+
+
+@pytest.mark.parametrize(
+    ("size_bytes", "part_bytes", "at_once"),
+    [
+        (0, 8_388_608, 8),
+        (80_000_000_000, 8_388_608, 8),
+        (100_000_000_000, 10_000_000, 6),
+        (100_000_000_001, 10_000_001, 6),
+        (5_497_558_138_880, 549_755_814, 1),
+    ],
+)
+def test_large_uploads_have_larger_parts_and_fewer_at_once(size_bytes: int, part_bytes: int, at_once: int) -> None:
+    assert upload_parts(size_bytes) == (part_bytes, at_once)

@@ -13,7 +13,7 @@ connections:
   media-s3:
     provider_type: s3
     provider_config:
-      endpoint_url: http://127.0.0.1:9000
+      endpoint_url: http://127.0.0.1:9
       credentials: {type: access_key, access_key_id: {env: MEDIA_KEY}, secret_access_key: {env: MEDIA_SECRET}}
 buckets:
   bkt_media: {description: Media library}

@@ -18,13 +18,17 @@ WRONG = {
     ),
     "an interval below the shortest": (
         with_line("polling_interval_seconds: 29"),
-        "syncs.yaml:14: syncs.videos.polling_interval_seconds: 29 is not accepted; "
-        "give a whole number from 30 to 900 (seconds).",
+        (
+            "syncs.yaml:14: syncs.videos.polling_interval_seconds: 29 is not accepted; "
+            "give a whole number from 30 to 900 (seconds)."
+        ),
     ),
     "an interval above the longest": (
         with_line("polling_interval_seconds: 901"),
-        "syncs.yaml:14: syncs.videos.polling_interval_seconds: 901 is not accepted; "
-        "give a whole number from 30 to 900 (seconds).",
+        (
+            "syncs.yaml:14: syncs.videos.polling_interval_seconds: 901 is not accepted; "
+            "give a whole number from 30 to 900 (seconds)."
+        ),
     ),
     "no files in a unit": (
         with_line("batch_size: 0"),
@@ -40,18 +44,24 @@ WRONG = {
     ),
     "a glob that is not closed": (
         with_line("file_filters: {include_patterns: ['[a']}"),
-        "syncs.yaml:14: syncs.videos.file_filters.include_patterns.0: [a is not accepted; "
-        "give a glob whose every [ is closed by ] (a literal [ is written [[]).",
+        (
+            "syncs.yaml:14: syncs.videos.file_filters.include_patterns.0: [a is not accepted; "
+            "give a glob whose every [ is closed by ] (a literal [ is written [[])."
+        ),
     ),
     "a pattern that is none": (
         with_line(REGEX % "(a"),
-        "syncs.yaml:14: syncs.videos.schema_mapping.mappings.y.source.pattern: (a is not accepted; "
-        "give a valid RE2 pattern (missing ): (a).",
+        (
+            "syncs.yaml:14: syncs.videos.schema_mapping.mappings.y.source.pattern: (a is not accepted; "
+            "give a valid RE2 pattern (missing ): (a)."
+        ),
     ),
     "a look-behind": (
         with_line(REGEX % "(?<=a)(b)"),
-        "syncs.yaml:14: syncs.videos.schema_mapping.mappings.y.source.pattern: (?<=a)(b) is not accepted; "
-        "give a pattern without look-behind, which RE2 does not support.",
+        (
+            "syncs.yaml:14: syncs.videos.schema_mapping.mappings.y.source.pattern: (?<=a)(b) is not accepted; "
+            "give a pattern without look-behind, which RE2 does not support."
+        ),
     ),
     "a connection that does not exist": (
         MEDIA.replace("connection_id: media-s3", "connection_id: media-s4"),
@@ -63,19 +73,25 @@ WRONG = {
     ),
     "an environment variable that is not set": (
         MEDIA.replace("MEDIA_SECRET", "OTHER_SECRET"),
-        "syncs.yaml:6: connections.media-s3.provider_config.credentials.secret_access_key: "
-        "the environment variable OTHER_SECRET is not set; set it or give another one.",
+        (
+            "syncs.yaml:6: connections.media-s3.provider_config.credentials.secret_access_key: "
+            "the environment variable OTHER_SECRET is not set; set it or give another one."
+        ),
     ),
     "a source path of another provider": (
         MEDIA.replace("media/videos", "Media/videos"),
-        "syncs.yaml:13: syncs.videos.source_path: Media/videos is not accepted; give bucket or bucket/prefix with a "
-        "bucket name of 3 to 63 lower-case letters, digits, dots and hyphens that begins and ends with a letter or "
-        "digit.",
+        (
+            "syncs.yaml:13: syncs.videos.source_path: Media/videos is not accepted; give bucket or bucket/prefix "
+            "with a bucket name of 3 to 63 lower-case letters, digits, dots and hyphens that begins and ends with a "
+            "letter or digit."
+        ),
     ),
     "a mapping source of another provider": (
         with_line(SOURCE),
-        "syncs.yaml:14: syncs.videos.schema_mapping.mappings.y.source.type: drive_property is not accepted, "
-        "for s3 has no such source; give one of constant, file, filename_regex, folder_path, metadata, tag.",
+        (
+            "syncs.yaml:14: syncs.videos.schema_mapping.mappings.y.source.type: drive_property is not accepted, "
+            "for s3 has no such source; give one of constant, file, filename_regex, folder_path, metadata, tag."
+        ),
     ),
     "a destination without an adapter": (
         MEDIA.replace(
@@ -104,7 +120,9 @@ def test_wrong_input_changes_nothing(services, case):
 
 
 def test_an_unknown_key_is_told_with_the_known_ones(services):
-    with pytest.raises(InvalidInput, match=r"^syncs.yaml:14: syncs.videos.batchsize is not a known key; the .*batch_size"):
+    with pytest.raises(
+        InvalidInput, match=r"^syncs.yaml:14: syncs.videos.batchsize is not a known key; the .*batch_size"
+    ):
         applied(services, with_line("batchsize: 10"))
 
 
@@ -167,18 +185,25 @@ def test_a_setting_that_is_taken_out_returns_to_its_default(services):
     [
         (
             MEDIA.replace("media/videos", "media/films"),
-            "syncs.yaml:13: syncs.videos.source_path cannot be changed from media/videos to media/films; give the sync "
-            "another name to create a new one (with --prune the old one is deleted and its objects stay).",
+            (
+                "syncs.yaml:13: syncs.videos.source_path cannot be changed from media/videos to media/films; "
+                "give the sync another name to create a new one (with --prune the old one is deleted and its objects "
+                "stay)."
+            ),
         ),
         (
             with_line("sync_mode: scheduled"),
-            "syncs.yaml:14: syncs.videos.sync_mode cannot be changed from continuous to scheduled; give the sync "
-            "another name to create a new one (with --prune the old one is deleted and its objects stay).",
+            (
+                "syncs.yaml:14: syncs.videos.sync_mode cannot be changed from continuous to scheduled; give the sync "
+                "another name to create a new one (with --prune the old one is deleted and its objects stay)."
+            ),
         ),
         (
             with_line("skip_duplicates: false"),
-            "syncs.yaml:14: syncs.videos.skip_duplicates cannot be changed from true to false; give the sync "
-            "another name to create a new one (with --prune the old one is deleted and its objects stay).",
+            (
+                "syncs.yaml:14: syncs.videos.skip_duplicates cannot be changed from true to false; give the sync "
+                "another name to create a new one (with --prune the old one is deleted and its objects stay)."
+            ),
         ),
     ],
 )
@@ -230,8 +255,10 @@ def test_a_repaired_connection_may_be_used_again(services):
 def test_a_secret_in_a_file_is_warned_of_without_showing_it(services):
     done = applied(services, MEDIA.replace("{env: MEDIA_SECRET}", "hush-hush"))
     assert done.warnings == (
-        "syncs.yaml:6: connections.media-s3.provider_config.credentials.secret_access_key holds the secret as it is; "
-        "give {env: NAME} to keep it out of the file.",
+        (
+            "syncs.yaml:6: connections.media-s3.provider_config.credentials.secret_access_key holds the secret "
+            "as it is; give {env: NAME} to keep it out of the file."
+        ),
     )
 
 
@@ -269,7 +296,9 @@ def test_a_sync_may_name_its_bucket_and_connection_as_they_are_stored(services):
 def test_a_variable_that_is_unset_later_is_told_when_the_connection_is_used(services, monkeypatch):
     applied(services)
     monkeypatch.delenv("MEDIA_KEY", raising=False)
-    with pytest.raises(ConfigurationError, match="connection media-s3: credentials.access_key_id: .* MEDIA_KEY is not set"):
+    with pytest.raises(
+        ConfigurationError, match=r"connection media-s3: credentials.access_key_id: .* MEDIA_KEY is not set"
+    ):
         services.provider_for("media-s3", "media/videos")
 
 

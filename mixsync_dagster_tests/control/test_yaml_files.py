@@ -8,12 +8,18 @@ WRONG = {
         "syncs:\n  a: [b\n",
         "f.yaml:3:1: the YAML cannot be read: expected ',' or ']', but got '<stream end>'.",
     ),
-    "a tab": ("syncs:\n\ta: 1\n", "f.yaml:2:1: the YAML cannot be read: found character '\\t' that cannot start any token."),
+    "a tab": (
+        "syncs:\n\ta: 1\n",
+        "f.yaml:2:1: the YAML cannot be read: found character '\\t' that cannot start any token.",
+    ),
     "a key given twice": (
         "syncs:\n  a:\n    x: 1\n    x: 2\n",
         "f.yaml:4: syncs.a.x is given twice; its first place is line 3.",
     ),
-    "a name given twice": ("syncs:\n  a: {}\n  a: {}\n", "f.yaml:3: syncs.a is given twice; its first place is line 2."),
+    "a name given twice": (
+        "syncs:\n  a: {}\n  a: {}\n",
+        "f.yaml:3: syncs.a is given twice; its first place is line 2.",
+    ),
     "a name in two documents": (
         "syncs:\n  a: {}\n---\nsyncs:\n  a: {}\n",
         "f.yaml:5: syncs.a is defined twice; its first place is f.yaml:2.",
@@ -22,11 +28,16 @@ WRONG = {
         "sync:\n  a: {}\n",
         "f.yaml:1: sync is not a known key; the accepted keys are connections, buckets, syncs.",
     ),
-    "a list": ("- a\n", "f.yaml:1: the file is not accepted; give a mapping with the keys connections, buckets, syncs."),
+    "a list": (
+        "- a\n",
+        "f.yaml:1: the file is not accepted; give a mapping with the keys connections, buckets, syncs.",
+    ),
     "a section that is a list": (
         "buckets: []\nsyncs:\n- a\n",
-        "f.yaml:1: buckets is not accepted; give a mapping of names to definitions.\n"
-        "f.yaml:2: syncs is not accepted; give a mapping of names to definitions.",
+        (
+            "f.yaml:1: buckets is not accepted; give a mapping of names to definitions.\n"
+            "f.yaml:2: syncs is not accepted; give a mapping of names to definitions."
+        ),
     ),
     "an alias of what it is part of": ("syncs: &a\n  b: *a\n", "f.yaml:1: an alias refers to what it is part of."),
     "a control character": ("syncs:\n  a: \x07\n", "f.yaml:2: the character U+0007 is not allowed in YAML."),

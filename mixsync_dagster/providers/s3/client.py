@@ -19,7 +19,7 @@ from botocore.credentials import ReadOnlyCredentials
 from obstore.exceptions import BaseError
 from obstore.store import S3Store
 
-from mixsync_dagster.errors import AccessDenied, ProviderUnavailable
+from mixsync_dagster.errors import AccessDenied, ConfigurationError, ProviderUnavailable
 from mixsync_dagster.ports.clock import Clock
 from mixsync_dagster.providers.s3.credentials import Keys, KeySource, RenewedKeys, StaticKeys, given_keys
 from mixsync_dagster.providers.s3.errors import Refusal
@@ -31,6 +31,7 @@ SMALL_READ_SECONDS = 120.0
 """Whole time that a small read may take: a read timeout never ends an answer that trickles."""
 
 _ROLE_SESSION_SECONDS = 3600
+_SERVER_ERROR = 500
 _ERROR_BODY_BYTES = 64 * 1024
 _STATUS = re.compile(r"non-2xx status code: (\d{3})")
 _CODE = re.compile(r"<Code>([\w.]{1,64})</Code>")
@@ -85,8 +86,10 @@ class S3Client:
         """Return the ETag of the answer as it was sent, and the whole content as a buffer.
 
         Only for keys that obstore can say exactly (see `plainly_said`). Raises Refusal for an answer that is not 200,
-        ProviderUnavailable, and TruncatedBody when the connection ends inside the body.
+        ProviderUnavailable, TruncatedBody when the connection ends inside the body, AccessDenied as `send`.
         """
+        # obstore asks for keys itself; what goes wrong there has to come out as our error, not as obstore's.
+        self._keys.current()
         try:
             answer = obstore.get(self._store, key, options={"if_match": f'"{etag}"'})
             return answer.meta["e_tag"], answer.bytes()
@@ -142,22 +145,34 @@ def _region_in(body: bytes) -> str | None:
 
 
 def key_source(settings: S3Settings, clock: Clock) -> KeySource:
-    """Return where keys come from: the given ones, or a role that they (or the machine's identity) assume."""
+    """Return where keys come from: the given ones, or a role that they (or the machine's own identity) assume.
+
+    Raises ConfigurationError when neither is given.
+    """
     given = given_keys(settings)
     if settings.role_arn is not None:
         return RenewedKeys(lambda: _assume_role(settings, given), clock)
-    return StaticKeys(given) if given is not None else RenewedKeys(_machine_keys, clock)
+    if given is None:
+        raise ConfigurationError("credentials: nothing is given; give an access key and its secret, or a role.")
+    return StaticKeys(given)
 
 
 def _assume_role(settings: S3Settings, given: Keys | None) -> Keys:
     import boto3  # noqa: PLC0415 - half a second that only roles need
+    from botocore.config import Config  # noqa: PLC0415 - see above
     from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - see above
+    from botocore.parsers import ResponseParserError  # noqa: PLC0415 - see above
 
     own: dict[str, Any] = {} if given is None else _boto_keys(given)
-    region = settings.effective_region if settings.effective_region != "auto" else "us-east-1"
     extra: dict[str, Any] = {} if settings.external_id is None else {"ExternalId": settings.external_id}
+    options = Config(
+        connect_timeout=settings.connect_timeout_seconds,
+        read_timeout=settings.read_timeout_seconds,
+        retries={"total_max_attempts": 1},
+    )
+    region, url = settings.effective_region, settings.sts_endpoint_url
     try:
-        service = boto3.client("sts", region_name=region, endpoint_url=settings.sts_endpoint_url, **own)
+        service = boto3.Session().client("sts", region_name=region, endpoint_url=url, config=options, **own)
         answer = service.assume_role(
             RoleArn=settings.role_arn or "",
             RoleSessionName="mixsync",
@@ -165,27 +180,18 @@ def _assume_role(settings: S3Settings, given: Keys | None) -> Keys:
             **extra,
         )["Credentials"]
     except ClientError as error:
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
         code = error.response.get("Error", {}).get("Code", "")
+        if status >= _SERVER_ERROR or code == "Throttling":
+            raise ProviderUnavailable(f"The role service does not answer ({code}).") from None
         raise AccessDenied(
             f"credentials.role_arn: {settings.role_arn} cannot be assumed ({code}); "
             "check its trust policy and external id."
         ) from None
-    except BotoCoreError as error:
+    except (BotoCoreError, ResponseParserError, KeyError) as error:
+        # botocore raises KeyError for an answer that is XML and something else.
         raise ProviderUnavailable(f"The role service does not answer ({summary(error)}).") from None
     return Keys(answer["AccessKeyId"], answer["SecretAccessKey"], answer["SessionToken"], answer["Expiration"])
-
-
-def _machine_keys() -> Keys:
-    import boto3  # noqa: PLC0415 - half a second that only machine identities need
-
-    found = boto3.Session().get_credentials()
-    if found is None:
-        raise AccessDenied("credentials: nothing is given, and the machine has no identity of its own.")
-    frozen = found.get_frozen_credentials()
-    if not frozen.access_key or not frozen.secret_key:
-        raise AccessDenied("credentials: nothing is given, and the machine's own identity has no keys.")
-    # The session renews what it hands out; asking it again every few minutes is enough.
-    return Keys(frozen.access_key, frozen.secret_key, frozen.token, getattr(found, "_expiry_time", None))
 
 
 def _boto_keys(keys: Keys) -> dict[str, str | None]:

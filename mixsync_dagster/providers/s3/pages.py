@@ -19,6 +19,7 @@ from mixsync_dagster.providers.s3.page_parser import ListedPage
 _ARCHIVED = frozenset({b"GLACIER", b"DEEP_ARCHIVE"})
 _CURSOR = re.compile(r"[\w.~/%-]{1,3072}", re.ASCII)
 _ETAG = re.compile(rb'\s*(?:W/)?(?:"|&quot;|&#34;)?([^"&\s]*)(?:"|&quot;|&#34;)?\s*')
+_QUOTES = (b'"', b"&quot;", b"&#34;")
 _MICROSECONDS = pa.timestamp("us", tz="UTC")
 
 
@@ -80,9 +81,9 @@ class ItemBuilder:
             pa.nulls(count, pa.string()),
         ]
         table = pa.Table.from_arrays(columns, schema=ITEM_SCHEMA)
-        if any(map(_FOLDER.fullmatch, page.keys)):
-            marker = pc.and_(pc.ends_with(paths, "/"), pc.equal(sizes, 0))
-            table = table.filter(pc.invert(marker))
+        folders = pc.ends_with(paths, "/")
+        if pc.any(folders).as_py():
+            table = table.filter(pc.invert(pc.and_(folders, pc.equal(sizes, 0))))
         return table, ()
 
     def _build_around_rejected(self, page: ListedPage) -> tuple[pa.Table, tuple[RejectedItem, ...]]:
@@ -119,9 +120,6 @@ class ItemBuilder:
         return None
 
 
-_FOLDER = re.compile(rb".*/", re.DOTALL)
-
-
 def _version(etag: bytes) -> str:
     found = _ETAG.fullmatch(etag)
     return found[1].decode("utf-8", "replace") if found else ""
@@ -129,16 +127,16 @@ def _version(etag: bytes) -> str:
 
 def _versions(etags: Sequence[bytes]) -> pa.Array | None:
     """Return ETags without quotes; None when one of them is empty or odd."""
-    first = etags[0]
-    quote = next((mark for mark in (b'"', b"&quot;", b"&#34;") if first.startswith(mark)), b"")
-    width = len(quote)
-    plain = [etag[width:-width] for etag in etags] if width else list(etags)
-    joined = b"".join(plain)
-    usual = all(plain) and b'"' not in joined and b"&" not in joined and b"/" not in joined and joined.isascii()
-    if usual and (not width or all(etag.startswith(quote) and etag.endswith(quote) for etag in etags)):
-        return pa.array(plain, pa.binary()).cast(pa.string())
-    texts = [_version(etag) for etag in etags]
-    return pa.array(texts, pa.string()) if all(texts) else None
+    joined = b"".join(etags)
+    marks = [mark for mark in _QUOTES if mark in joined]
+    # What is not simply quoted (weak tags, blanks, other entities) is looked at one by one.
+    if b"/" in joined or joined.count(b"&") != sum(map(joined.count, _QUOTES[1:])) or len(joined.split()) != 1:
+        texts = [_version(etag) for etag in etags]
+        return pa.array(texts, pa.string()) if all(texts) else None
+    versions = pa.array(etags, pa.binary()).cast(pa.string())
+    for mark in marks:
+        versions = pc.replace_substring(versions, mark.decode("ascii"), "")
+    return versions if pc.min(pc.binary_length(versions)).as_py() else None
 
 
 def _times(texts: Sequence[bytes]) -> pa.Array:

@@ -257,6 +257,7 @@ def _draft_of(harness: BucketHarness, path: str, version: str, blobs: Sequence[S
 def _put(harness: BucketHarness, *drafts: Draft, skip_duplicates: bool = False) -> list[tuple[PutStatus, str]]:
     """Put and commit; return status and object id of each, which must not have failed."""
     results = harness.bucket.put_objects(drafts, skip_duplicates=skip_duplicates)
+    harness.bucket.make_durable()
     harness.commit(results)
     placed = [result for result in results if isinstance(result, PutResult)]
     assert len(placed) == len(drafts)

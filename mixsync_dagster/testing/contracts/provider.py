@@ -1,4 +1,6 @@
-"""What every provider of files has to do. Bind it in an adapter's tests:
+"""What every provider of files has to do.
+
+Bind it in an adapter's tests:
 
     class TestMyProvider(ProviderContract):
         @pytest.fixture
@@ -6,6 +8,8 @@
 
 What a provider declares in its capabilities decides which tests run; one test checks that the declaration is honest.
 """
+
+# ruff: noqa: D102 - the name of a test is its sentence
 
 from __future__ import annotations
 
@@ -325,13 +329,13 @@ class ProviderContract:
     def test_tags_are_read_where_they_are_declared(self, world: ProviderWorld) -> None:
         provider = self.need_attributes(world, "tag")
         world.put("tagged.txt", b"x", tags={"team": "a b+c", "Level": "1/2=x"})
-        (item,) = listed(provider)
+        (item,) = listed(world.provider())
         assert provider.read_attributes(item, frozenset({"tag"})) == {"tag": {"team": "a b+c", "Level": "1/2=x"}}
 
     def test_metadata_is_read_by_lower_case_names_where_it_is_declared(self, world: ProviderWorld) -> None:
         provider = self.need_attributes(world, "metadata")
         world.put("meta.txt", b"x", metadata={"Camera-Model": "X100 %2F +1"})
-        (item,) = listed(provider)
+        (item,) = listed(world.provider())
         found = provider.read_attributes(item, frozenset({"metadata"}))
         assert found == {"metadata": {"camera-model": "X100 %2F +1"}}
 
@@ -367,7 +371,7 @@ class ProviderContract:
             pytest.skip("this provider does not list in order")
 
     def need_attributes(self, world: ProviderWorld, kind: str) -> AttributeSource:
-        """Return the provider as a source of this kind, or skip the test."""
+        """Return a provider as a source of this kind, or skip the test."""
         provider = world.provider()
         if kind not in provider.capabilities.attribute_kinds or not isinstance(provider, AttributeSource):
             pytest.skip(f"this provider reads no {kind}")

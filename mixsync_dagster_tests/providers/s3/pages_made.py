@@ -24,7 +24,9 @@ def entry(key, size=1, etag='"0123456789abcdef0123456789abcdef"', storage_class=
 
 def answer(entries, *, layout="aws", token=None, prefixes=(), encoded=True, plus=True, space="", quotes="&quot;"):
     """Return the body of a ListObjectsV2 answer."""
-    rows = "".join(_row(one, LAYOUTS[layout], encoded, plus, space, quotes) for one in entries)
+    rows = "".join(
+        _row(one, LAYOUTS[layout], encoded=encoded, plus=plus, space=space, quotes=quotes) for one in entries
+    )
     folders = "".join(f"<CommonPrefixes><Prefix>{quote(one)}</Prefix></CommonPrefixes>" for one in prefixes)
     text = (
         '<?xml version="1.0" encoding="UTF-8"?>\n<ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/">'
@@ -37,7 +39,7 @@ def answer(entries, *, layout="aws", token=None, prefixes=(), encoded=True, plus
     return text.encode("utf-8", "surrogateescape")
 
 
-def _row(one, layout, encoded, plus, space, quotes):
+def _row(one, layout, *, encoded, plus, space, quotes):
     key = (quote_plus if plus else quote)(one["Key"], safe="/") if encoded else escape(one["Key"].decode())
     values = {
         **one,

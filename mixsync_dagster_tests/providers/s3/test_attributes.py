@@ -14,7 +14,8 @@ def test_metadata_that_is_no_utf8_is_kept_as_latin_1():
 
 
 def test_tags_are_read_with_their_entities():
-    body = b"<Tagging xmlns='x'><TagSet><Tag><Key>a</Key><Value>1&lt;2</Value></Tag><Tag><Key>b</Key><Value/></Tag></TagSet></Tagging>"
+    pairs = b"<Tag><Key>a</Key><Value>1&lt;2</Value></Tag><Tag><Key>b</Key><Value/></Tag>"
+    body = b"<Tagging xmlns='x'><TagSet>" + pairs + b"</TagSet></Tagging>"
     assert tags_of(body) == {"a": "1<2", "b": ""}
 
 

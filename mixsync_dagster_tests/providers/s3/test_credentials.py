@@ -48,6 +48,20 @@ def test_half_a_pair_of_keys_is_refused():
         given_keys(S3Settings("b", access_key_id="AKID"))
 
 
+def test_no_keys_and_no_role_are_refused():
+    with pytest.raises(ConfigurationError, match="access key"):
+        key_source(S3Settings("b"), SystemClock())
+
+
+@pytest.mark.parametrize(
+    "reply", [Reply(503, b"<html>down</html>"), Reply(200, b"<html>a proxy</html>"), Reply(500, b"")]
+)
+def test_a_role_service_that_fails_is_an_outage(lying_server, reply):
+    lying_server.answer = lambda _: reply
+    with pytest.raises(ProviderUnavailable, match="role service"):
+        key_source(role_settings(lying_server), SystemClock()).current()
+
+
 def test_keys_are_not_shown():
     assert "CANARY" not in repr(Keys("AKID", "CANARY", "CANARY"))
 

@@ -12,11 +12,14 @@ def test_an_aws_connection_becomes_settings():
     settings = settings_for(S3Config(region="eu-west-1", credentials=KEYS), "s3://photos/in/2026")
     assert (settings.container, settings.prefix, settings.dialect) == ("photos", "in/2026", "aws")
     assert (settings.region, settings.endpoint_url, settings.verify) == ("eu-west-1", None, True)
-    assert (settings.access_key_id, settings.secret_access_key, settings.session_token) == ("AKID", "CANARY", "CANARY-2")
+    assert (settings.access_key_id, settings.secret_access_key) == ("AKID", "CANARY")
+    assert settings.session_token == "CANARY-2"
 
 
 def test_a_compatible_service_becomes_settings(tmp_path):
-    config = S3Config(endpoint_url="https://minio.example:9000", dialect="minio", addressing_style="virtual", credentials=KEYS)
+    config = S3Config(
+        endpoint_url="https://minio.example:9000", dialect="minio", addressing_style="virtual", credentials=KEYS
+    )
     settings = settings_for(config, "photos", ca_bundle=tmp_path / "ca.pem")
     assert (settings.dialect, settings.endpoint_url) == ("minio", "https://minio.example:9000")
     assert settings.addressing_style == "virtual"

@@ -33,7 +33,9 @@ class Bucket:
             self.asked.append((prefix, position, by_folder))
         self.before(position)
         keys = list(self.keys)
-        start = bisect_left(keys, prefix) if position is None else max(bisect_right(keys, position), bisect_left(keys, prefix))
+        start = bisect_left(keys, prefix)
+        if position is not None:
+            start = max(start, bisect_right(keys, position))
         rest = [key for key in keys[start:] if key.startswith(prefix)]
         if by_folder:
             folders = {key[: key.index(b"/", len(prefix)) + 1] for key in rest if b"/" in key[len(prefix) :]}
@@ -55,6 +57,11 @@ def paths(pages):
 
 def spans(pages):
     return [(page.span.after, page.span.upto) for page in pages]
+
+
+def collect(pages, seen):
+    for page in pages:
+        seen += [page]
 
 
 def numbered(count, folder="k"):
@@ -129,13 +136,12 @@ def test_keys_inserted_meanwhile_are_seen_behind_the_position_in_every_part():
 def test_parts_that_wait_for_the_consumer_hold_few_pages():
     bucket = Bucket(numbered(400), page_keys=1)
     hints = [b"k/%04d" % number for number in range(20, 400, 20)]
-    pages = bucket.listing().pages(None, hints)
-    next(pages)
-    threading.Event().wait(0.3)
-    # One page more a part may be in the making.
-    assert len(bucket.asked) <= 1 + PARTS_AT_ONCE * (PAGES_BUFFERED + 1)
-    assert len(list(pages)) == 399
-    pages.close()
+    taken, ahead = [], []
+    bucket.before = lambda _: ahead.append(len(bucket.asked) - len(taken))
+    collect(bucket.listing().pages(None, hints), taken)
+    assert len(taken) == 400
+    # One page more a part is in the making, and one is in the consumer's hands.
+    assert 1 < max(ahead) <= PARTS_AT_ONCE * (PAGES_BUFFERED + 1) + 1
 
 
 def test_a_listing_given_up_ends_its_threads():
@@ -159,8 +165,7 @@ def test_an_outage_in_one_part_comes_after_the_pages_before_it():
     bucket.before = fail
     seen = []
     with pytest.raises(ProviderUnavailable, match="planted"):
-        for page in bucket.listing().pages(None, [b"k/0005"]):
-            seen.append(page)
+        collect(bucket.listing().pages(None, [b"k/0005"]), seen)
     assert paths(seen) == [key.decode() for key in numbered(9)]
     assert seen[-1].cursor == "k/0008"
 
@@ -190,14 +195,15 @@ def test_an_answer_that_does_not_advance_is_an_outage():
 
 
 def test_a_token_that_comes_twice_is_an_outage():
-    bodies = [answer([entry("a")], token="t"), answer([]), answer([entry("b")], token="u"), answer([entry("c")], token="u")]
+    twice = [answer([entry("b")], token="u"), answer([entry("c")], token="u")]
     with pytest.raises(ProviderUnavailable, match="twice"):
-        list(fixed(*bodies).pages(None, []))
+        list(fixed(answer([entry("a")], token="t"), answer([]), *twice).pages(None, []))
 
 
 def test_empty_answers_in_between_are_passed_over():
-    bodies = [answer([entry("a")], token="t"), answer([]), answer([], token="u"), answer([], token="v"), answer([entry("b")])]
-    assert paths(fixed(*bodies).pages(None, [])) == ["a", "b"]
+    empty = [answer([], token="u"), answer([], token="v")]
+    listing = fixed(answer([entry("a")], token="t"), answer([]), *empty, answer([entry("b")]))
+    assert paths(listing.pages(None, [])) == ["a", "b"]
 
 
 def test_a_listing_out_of_order_is_refused_where_order_was_promised():

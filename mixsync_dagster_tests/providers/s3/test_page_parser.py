@@ -10,7 +10,7 @@ from mixsync_dagster_tests.providers.s3.pages_made import LAYOUTS, answer, entry
 ENTRIES = st.lists(
     st.builds(
         entry,
-        st.binary(min_size=1, max_size=12) | st.sampled_from([b"a+b", b"a b", b"%25", b"<&>", b"x/", "é".encode(), b"<"]),
+        st.binary(min_size=1, max_size=12) | st.sampled_from([b"a+b", b"a b", b"%25", b"<&>", b"x/", b"<"]),
         st.integers(0, 2**50),
         st.sampled_from(['"abc"', "abc", '"d41d8cd98f00b204e9800998ecf8427e-3"', "", 'W/"x"']),
         st.sampled_from(["STANDARD", "GLACIER", "DEEP_ARCHIVE"]),
@@ -29,11 +29,10 @@ def columns(page):
     ENTRIES,
     st.sampled_from(sorted(LAYOUTS)),
     st.none() | st.text("abc+/=&<", min_size=1),
-    st.booleans(),
-    st.sampled_from(["", "\n  "]),
-    st.sampled_from(["&quot;", "&#34;", '"']),
+    st.tuples(st.booleans(), st.sampled_from(["", "\n  "]), st.sampled_from(["&quot;", "&#34;", '"'])),
 )
-def test_the_fast_way_reads_what_expat_reads(entries, layout, token, plus, space, quotes):
+def test_the_fast_way_reads_what_expat_reads(entries, layout, token, looks):
+    plus, space, quotes = looks
     body = answer(entries, layout=layout, token=token, plus=plus, space=space, quotes=quotes)
     assert columns(parse_page(body)) == columns(parse_exactly(body))
 

@@ -106,7 +106,7 @@ def test_keys_that_the_second_service_does_not_know_are_denied(generic_world):
         (refused(403, "AccessDenied"), AccessDenied, "s3:ListBucket"),
         (refused(403, "SignatureDoesNotMatch"), AccessDenied, "secret"),
         (refused(403, "RequestTimeTooSkewed"), AccessDenied, "clock"),
-        (refused(301, "PermanentRedirect", x_amz_bucket_region="eu-west-3"), ConfigurationError, "set region to eu-west-3"),
+        (refused(301, "PermanentRedirect", x_amz_bucket_region="eu-west-3"), ConfigurationError, "region to eu-west-3"),
         (Reply(301, b""), ConfigurationError, "another region"),
         (
             Reply(400, b"<Error><Code>AuthorizationHeaderMalformed</Code><Region>eu-north-1</Region></Error>"),
@@ -126,7 +126,7 @@ def test_keys_that_the_second_service_does_not_know_are_denied(generic_world):
         (refused(500, "InternalError"), ProviderUnavailable, "500"),
         (Reply(200, b"<html>a proxy's page</html>"), ProviderUnavailable, "no listing"),
         (Reply(200, answer([entry("a")])[:-9]), ProviderUnavailable, "cut short"),
-        (replace(Reply(200, answer([entry("a")])), announce=4000), ProviderUnavailable, "announced 4000"),
+        (replace(Reply(200, answer([entry("a")])), announce=4000), ProviderUnavailable, "broke inside an answer"),
         (refused(400, "InvalidArgument"), ConfigurationError, "InvalidArgument"),
     ],
 )

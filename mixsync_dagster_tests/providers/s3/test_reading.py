@@ -23,6 +23,7 @@ from mixsync_dagster.transport.retry import Retrier
 from mixsync_dagster.transport.retrying_provider import retrying
 from mixsync_dagster_tests.support.s3_servers import Reply
 
+MODIFIED = "Tue, 24 Nov 2026 03:35:31 GMT"
 SMALL = b"the content"
 LARGE = bytes(range(256)) * 4096 * 3
 
@@ -37,7 +38,7 @@ def item_of(content, path="a.txt", **changes):
 
 def ok(content, etag=None, **headers):
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return Reply(200, content, {"ETag": f'"{etag or md5(content)}"', "Last-Modified": "Tue, 24 Nov 2026 03:35:31 GMT"} | named)
+    return Reply(200, content, {"ETag": f'"{etag or md5(content)}"', "Last-Modified": MODIFIED} | named)
 
 
 def refused(status, code, **headers):
@@ -51,7 +52,9 @@ def provider(lying_settings):
 
 
 # Both ways of reading: obstore for small plain keys, the signed client for the rest.
-BOTH = pytest.mark.parametrize("item", [item_of(SMALL), item_of(SMALL, "a//b.txt"), item_of(LARGE)], ids=["small", "ugly", "large"])
+BOTH = pytest.mark.parametrize(
+    "item", [item_of(SMALL), item_of(SMALL, "a//b.txt"), item_of(LARGE)], ids=["small", "ugly", "large"]
+)
 
 
 def content_of(item):
@@ -81,7 +84,7 @@ def test_an_answer_of_another_version_is_refused_although_the_precondition_was_i
 
 @BOTH
 def test_an_answer_that_tells_no_version_is_refused(provider, lying_server, item):
-    lying_server.answer = lambda _: Reply(200, content_of(item), {"Last-Modified": "Tue, 24 Nov 2026 03:35:31 GMT"})
+    lying_server.answer = lambda _: Reply(200, content_of(item), {"Last-Modified": MODIFIED})
     with pytest.raises(ItemChanged):
         fetch(provider, item)
 
@@ -115,7 +118,7 @@ def test_a_body_of_another_size_than_listed_is_corrupt(provider, lying_server, i
 def test_the_etag_of_an_object_encrypted_with_a_key_is_no_checksum(provider, lying_server, item, header):
     item = replace(item, version="f" * 32)
     lying_server.answer = lambda request: Reply(
-        200, content_of(item), {"ETag": f'"{"f" * 32}"', "Last-Modified": "Tue, 24 Nov 2026 03:35:31 GMT", header: "aws:kms"}
+        200, content_of(item), {"ETag": f'"{item.version}"', "Last-Modified": MODIFIED, header: "aws:kms"}
     )
     assert fetch(provider, item) == content_of(item)
     asked = [request.method for request in lying_server.seen]
@@ -130,17 +133,17 @@ def test_an_etag_of_many_parts_is_no_checksum(provider, lying_server):
 
 @BOTH
 @pytest.mark.parametrize(
-    ("reply", "error", "kind"),
+    ("status", "code", "error", "kind"),
     [
-        (refused(404, "NoSuchKey"), ItemVanished, "vanished"),
-        (refused(412, "PreconditionFailed"), ItemChanged, "changed_while_reading"),
-        (refused(403, "InvalidObjectState"), ItemUnreadable, "archived"),
-        (refused(403, "AccessDenied"), ItemUnreadable, "access_denied"),
-        (refused(400, "InvalidRequest"), ItemUnreadable, "refused"),
+        (404, "NoSuchKey", ItemVanished, "vanished"),
+        (412, "PreconditionFailed", ItemChanged, "changed_while_reading"),
+        (403, "InvalidObjectState", ItemUnreadable, "archived"),
+        (403, "AccessDenied", ItemUnreadable, "access_denied"),
+        (400, "InvalidRequest", ItemUnreadable, "refused"),
     ],
 )
-def test_refusals_of_one_object_are_that_items_failure(provider, lying_server, item, reply, error, kind):
-    lying_server.answer = lambda _: reply
+def test_refusals_of_one_object_are_that_items_failure(provider, lying_server, item, *, status, code, error, kind):
+    lying_server.answer = lambda _: refused(status, code)
     with pytest.raises(error, match=r"a(\.|//b\.)txt") as caught:
         fetch(provider, item)
     assert caught.value.error_type == kind
@@ -192,7 +195,8 @@ def test_a_closed_port_is_an_outage(lying_settings):
 def test_a_retrier_waits_as_long_as_the_service_asks_and_reads_then(provider, lying_server, item):
     clock = SimulatedClock()
     retrier = Retrier(clock, seed=1)
-    lying_server.answer = lambda _: refused(503, "SlowDown", Retry_After="30") if clock.monotonic() < 30 else ok(content_of(item))
+    busy = refused(503, "SlowDown", Retry_After="30")
+    lying_server.answer = lambda _: busy if clock.monotonic() < 30 else ok(content_of(item))
     assert b"".join(retrying(provider, retrier).read(item)) == content_of(item)
     assert clock.monotonic() >= 30
     assert retrier.rate_limit_hits == 1

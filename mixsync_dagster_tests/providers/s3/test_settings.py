@@ -19,9 +19,21 @@ from mixsync_dagster.providers.s3.settings import S3Settings
         ),
         (S3Settings("photos", dialect="wasabi"), "https://s3.us-east-1.wasabisys.com", "/photos/"),
         (S3Settings("photos", dialect="spaces", region="ams3"), "https://photos.ams3.digitaloceanspaces.com", "/"),
-        (S3Settings("photos", dialect="b2", region="eu-central-003"), "https://s3.eu-central-003.backblazeb2.com", "/photos/"),
-        (S3Settings("photos", dialect="minio", endpoint_url="http://127.0.0.1:9000"), "http://127.0.0.1:9000", "/photos/"),
-        (S3Settings("photos", dialect="generic", endpoint_url="https://h.example/s3/"), "https://h.example", "/s3/photos/"),
+        (
+            S3Settings("photos", dialect="b2", region="eu-central-003"),
+            "https://s3.eu-central-003.backblazeb2.com",
+            "/photos/",
+        ),
+        (
+            S3Settings("photos", dialect="minio", endpoint_url="http://127.0.0.1:9000"),
+            "http://127.0.0.1:9000",
+            "/photos/",
+        ),
+        (
+            S3Settings("photos", dialect="generic", endpoint_url="https://h.example/s3/"),
+            "https://h.example",
+            "/s3/photos/",
+        ),
         (S3Settings("photos", dialect="generic", endpoint_url="http://[::1]:9000"), "http://[::1]:9000", "/photos/"),
     ],
 )

@@ -167,6 +167,7 @@ def _progress() -> None:
         _text("metadata_version", optional=True),
         _number("size_bytes", optional=True),
         _text("duplicate_of", optional=True),
+        _number("listed_in_pass", optional=True),
         _number("missing_in_pass", optional=True),
         _number("updated_at"),
         sqlite_with_rowid=False,

@@ -1,0 +1,108 @@
+"""Credentials at rest, and the key that they are encrypted with."""
+
+from __future__ import annotations
+
+import base64
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from mixsync_dagster.errors import ConfigurationError
+from mixsync_dagster.model.buckets import BucketDefinition
+from mixsync_dagster.state.cipher import Cipher, load_or_create_key
+from mixsync_dagster.state.store import SqlStateStore
+from mixsync_dagster.testing.contracts.state_samples import CONNECTION, CREDENTIALS, connection, seed
+
+KEY = b"k" * 32
+SECRET = CREDENTIALS["secret_access_key"].encode()
+
+
+def test_no_secret_is_in_the_database_in_plain_text(store, tmp_path):
+    seed(store)
+    hosted = {"bucket_id": "b", "destination": "mixpeek", "mixpeek": {"namespace": "n", "api_key": "sk_plain_secret"}}
+    store.save_bucket(BucketDefinition.model_validate(hosted))
+    with store._database.read() as tx:
+        rows = repr([tx.rows("SELECT * FROM connections"), tx.rows("SELECT * FROM buckets")]).encode()
+    files = [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()]
+    assert store.credentials_of(CONNECTION) == CREDENTIALS
+    for content in (rows, *files):
+        assert SECRET not in content
+        assert b"sk_plain_secret" not in content
+
+
+def test_a_ciphertext_moved_to_another_connection_fails(store):
+    seed(store)
+    store.save_connection(connection("conn_thief", "thief"), credentials={"type": "access_key"})
+    with store._database.write() as tx:
+        moved = "(SELECT credentials FROM connections WHERE connection_id = ?)"
+        tx.run(f"UPDATE connections SET credentials = {moved} WHERE connection_id = ?", CONNECTION, "conn_thief")
+    with pytest.raises(ConfigurationError, match="belong to another owner"):
+        store.credentials_of("conn_thief")
+
+
+def test_another_key_is_told_apart(store, url, clock):
+    seed(store)
+    other = SqlStateStore.open(url, clock=clock, key=b"x" * 32)
+    with pytest.raises(ConfigurationError, match="encrypted with another key"):
+        other.credentials_of(CONNECTION)
+    other.close()
+
+
+@pytest.mark.parametrize("damage", [lambda data: data[:-1] + bytes([data[-1] ^ 1]), lambda _: b"", lambda _: b"\x02abc"])
+def test_damaged_data_is_told_apart(damage):
+    cipher = Cipher(KEY)
+    with pytest.raises(ConfigurationError, match="damaged"):
+        cipher.decrypt(damage(cipher.encrypt({"a": 1}, owner="o")), owner="o")
+
+
+def test_equal_values_are_encrypted_differently():
+    cipher = Cipher(KEY)
+    assert cipher.encrypt({"a": 1}, owner="o") != cipher.encrypt({"a": 1}, owner="o")
+
+
+def test_the_key_is_not_shown():
+    assert "k" * 8 not in repr(Cipher(KEY))
+
+
+def test_a_key_file_is_made_once_for_its_owner_only(tmp_path: Path):
+    key = load_or_create_key(tmp_path / "home", None)
+    assert len(key) == 32
+    assert load_or_create_key(tmp_path / "home", None) == key
+    assert [(path.name, path.stat().st_mode & 0o777) for path in (tmp_path / "home").iterdir()] == [("secret.key", 0o600)]
+
+
+def test_threads_that_make_the_key_at_once_agree(tmp_path: Path):
+    start = threading.Barrier(8)
+
+    def make(_: int) -> bytes:
+        start.wait()
+        return load_or_create_key(tmp_path, None)
+
+    with ThreadPoolExecutor(8) as pool:
+        assert len(set(pool.map(make, range(8)))) == 1
+
+
+def test_a_key_file_that_others_can_read_is_refused(tmp_path: Path):
+    load_or_create_key(tmp_path, None)
+    (tmp_path / "secret.key").chmod(0o644)
+    with pytest.raises(ConfigurationError, match="can be read by others .mode 644.; run `chmod 600"):
+        load_or_create_key(tmp_path, None)
+
+
+def test_a_key_file_without_a_key_is_refused(tmp_path: Path):
+    (tmp_path / "secret.key").write_text("nonsense")
+    (tmp_path / "secret.key").chmod(0o600)
+    with pytest.raises(ConfigurationError, match="does not hold a key"):
+        load_or_create_key(tmp_path, None)
+
+
+def test_a_given_key_is_base64_or_a_long_passphrase(tmp_path: Path):
+    assert load_or_create_key(tmp_path, base64.b64encode(KEY).decode()) == KEY
+    assert load_or_create_key(tmp_path, base64.urlsafe_b64encode(b"\xff" * 32).decode()) == b"\xff" * 32
+    derived = load_or_create_key(tmp_path, "correct horse battery staple and more")
+    assert derived.hex() == "4c92edb2e69fe887fd271f86691ee0d2b92bdee22978619854de4a5db3e546a4"
+    assert not list(tmp_path.iterdir())
+    with pytest.raises(ConfigurationError, match="too short"):
+        load_or_create_key(tmp_path, "hunter2")

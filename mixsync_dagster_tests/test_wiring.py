@@ -1,0 +1,171 @@
+import subprocess
+import sys
+
+import pytest
+
+from mixsync_dagster.errors import ConfigurationError, InvalidInput, NotFound, ProviderUnavailable
+from mixsync_dagster.model.connections import StorageConnection
+from mixsync_dagster.model.provider_configs import ProviderType, SnowflakeSettings
+from mixsync_dagster.model.status import TaskStatus
+from mixsync_dagster.settings import Settings
+from mixsync_dagster.wiring import PROVIDERS, Services, offered
+from mixsync_dagster_tests.control.support import VARIABLES, applied
+
+
+@pytest.fixture
+def settings(tmp_path):
+    home = tmp_path / "home"
+    return Settings(home=home, database_url=f"sqlite:///{home / 'state.db'}")
+
+
+@pytest.fixture
+def services(settings, monkeypatch):
+    for name, value in VARIABLES.items():
+        monkeypatch.setenv(name, value)
+    Services.init(settings)
+    with Services.open(settings) as opened:
+        applied(opened)
+        yield opened
+
+
+def test_before_init_one_sentence_says_what_to_do(settings):
+    with pytest.raises(ConfigurationError) as refused:
+        Services.open(settings)
+    assert str(refused.value) == (
+        f"there is no mixsync home at {settings.home}; run `mixsync init`, or set MIXSYNC_HOME."
+    )
+
+
+def test_a_store_without_tables_is_told(settings):
+    Services.init(settings)
+    (settings.home / "state.db").unlink()
+    with pytest.raises(ConfigurationError, match="run `mixsync init`"):
+        Services.open(settings)
+
+
+def test_init_makes_what_only_its_owner_may_read_and_repeats_change_nothing(settings):
+    Services.init(settings)
+    key = settings.key_file.read_bytes()
+    assert [path.stat().st_mode & 0o777 for path in (settings.home, settings.key_file)] == [0o700, 0o600]
+    Services.init(settings)
+    assert settings.key_file.read_bytes() == key
+
+
+def test_two_processes_may_init_at_once(settings):
+    code = (
+        "import pathlib, sys\n"
+        "from mixsync_dagster.settings import Settings\n"
+        "from mixsync_dagster.wiring import Services\n"
+        "home = pathlib.Path(sys.argv[1])\n"
+        "Services.init(Settings(home=home, database_url=f'sqlite:///{home}/state.db'))\n"
+    )
+    both = [subprocess.Popen([sys.executable, "-c", code, str(settings.home)]) for _ in range(2)]
+    assert [process.wait(60) for process in both] == [0, 0]
+    Services.open(settings).close()
+
+
+def test_a_key_that_others_can_read_is_refused(settings):
+    Services.init(settings)
+    settings.key_file.chmod(0o644)
+    with pytest.raises(ConfigurationError, match="chmod 600"):
+        Services.open(settings)
+
+
+def test_a_home_that_cannot_be_made_is_told(tmp_path):
+    (tmp_path / "file").touch()
+    home = tmp_path / "file" / "home"
+    with pytest.raises(ConfigurationError, match=r"MIXSYNC_HOME: the folder .* cannot be made"):
+        Services.init(Settings(home=home, database_url=f"sqlite:///{home}/state.db"))
+
+
+def test_tools_fit_the_sync_and_the_settings(services):
+    tools = services.tools_for(services.store.get_sync("videos"))
+    assert (tools.provider_name, tools.store, tools.clock) == ("s3", services.store, services.clock)
+    assert (tools.limits.lease_seconds, tools.limits.removal_guard_percent) == (60.0, 20.0)
+    tools.close()
+
+
+def test_removals_are_approved_by_lifting_the_guard(services):
+    tools = services.tools_for(services.store.get_sync("videos"), approve_removals=True)
+    assert tools.limits.removal_guard_percent == 100.0
+    tools.close()
+
+
+def test_the_settings_bound_the_transfers(settings, services):
+    narrow = Services(
+        Settings(home=settings.home, database_url=settings.database_url, lease_seconds=9.0, sync_concurrency=3),
+        services.store,
+        services.clock,
+    )
+    tools = narrow.tools_for(services.store.get_sync("videos"))
+    assert (tools.limits.lease_seconds, tools.limits.concurrency) == (9.0, 3)
+    tools.close()
+
+
+def test_a_probe_of_a_storage_that_is_gone_does_not_wait(services):
+    with pytest.raises(ProviderUnavailable):
+        services.probe(services.store.get_sync("videos"), 5.0)
+
+
+def test_references_are_resolved_when_a_connection_is_used(services, monkeypatch):
+    monkeypatch.setenv("MEDIA_SECRET", "rotated-secret")
+    config = services.connection_config(services.store.get_connection("media-s3"))
+    assert config.credentials.secret_access_key.get_secret_value() == "rotated-secret"
+
+
+def test_a_provider_without_an_adapter_is_told_with_those_there_are(services):
+    now = services.clock.now()
+    connection = StorageConnection(
+        connection_id="conn_flake",
+        internal_id="int_a",
+        name="flake",
+        provider_type=ProviderType.SNOWFLAKE,
+        provider_config=SnowflakeSettings(account="a", warehouse="w"),
+        credentials_type="username_password",
+        created_at=now,
+        updated_at=now,
+        created_by_user_id="usr_a",
+    )
+    services.store.save_connection(
+        connection, credentials={"type": "username_password", "username": "u", "password": "p"}
+    )
+    with pytest.raises(ConfigurationError) as refused:
+        services.provider_for("flake", "A.B.C")
+    assert (
+        str(refused.value)
+        == "connection flake: the provider snowflake is not offered yet; the providers are s3, tigris."
+    )
+
+
+def test_a_suspended_connection_is_not_used(services):
+    connection = services.store.get_connection("media-s3")
+    suspended = connection.model_copy(update={"status": TaskStatus.SUSPENDED})
+    services.store.save_connection(suspended, credentials=None)
+    with pytest.raises(ConfigurationError, match="connection media-s3 is SUSPENDED and may not be used"):
+        services.provider_for("media-s3", "media/videos")
+
+
+def test_unknown_names_are_told(services):
+    with pytest.raises(NotFound):
+        services.provider_for("absent", "media")
+    with pytest.raises(NotFound):
+        services.bucket_for("absent")
+    with pytest.raises(InvalidInput):
+        services.provider_for("media-s3", "UPPER")
+
+
+def test_every_offered_provider_has_a_factory():
+    from importlib import import_module
+
+    for module in PROVIDERS.values():
+        assert callable(import_module(module).from_connection)
+    assert offered().providers == frozenset(PROVIDERS)
+
+
+def test_providers_are_imported_at_their_first_use():
+    code = (
+        "import sys, mixsync_dagster.wiring\n"
+        "print([name for name in ('boto3', 'botocore', 'obstore', 'sqlalchemy') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
