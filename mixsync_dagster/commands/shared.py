@@ -20,7 +20,9 @@ Limit = Annotated[int, typer.Option("--limit", min=1, max=1_000_000, help="Most 
 @contextmanager
 def opened() -> Iterator[Services]:
     """Give the services on the state store that the settings name, and close them."""
+    from mixsync_dagster.commands import logs
     from mixsync_dagster.wiring import Services
 
     with Services.open() as services:
+        logs.configure(services.settings.log_format)
         yield services

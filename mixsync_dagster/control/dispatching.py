@@ -13,8 +13,8 @@ from typing import Protocol
 from mixsync_dagster.model.progress import Checkpoint, DeadLetter
 from mixsync_dagster.model.syncs import SyncConfiguration, SyncMode
 from mixsync_dagster.ports.clock import Clock
-from mixsync_dagster.ports.provider import Probe
 from mixsync_dagster.ports.control import Dispatch, DispatchStore
+from mixsync_dagster.ports.provider import Probe
 
 logger = logging.getLogger(__name__)
 

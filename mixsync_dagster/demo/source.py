@@ -16,6 +16,7 @@ from mixsync_dagster.errors import ConfigurationError, MixsyncError
 
 BUCKET = "demo-media"
 _SERVER = """
+import os, sys, threading
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import WSGIRequestHandler, make_server
 class Quiet(WSGIRequestHandler):
@@ -24,11 +25,14 @@ class Quiet(WSGIRequestHandler):
 app = DomainDispatcherApplication(create_backend_app)
 server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=Quiet)
 print(server.port, flush=True)
+def end_with_parent():
+    sys.stdin.read()
+    os._exit(0)
+threading.Thread(target=end_with_parent, daemon=True).start()
 server.serve_forever()
 """
-_SPEAKER = (
-    "AWS4-HMAC-SHA256 Credential=AKIADEMO/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=none"
-)
+# Its standard input ends when the demo does, however that happens.
+_SPEAKER = "AWS4-HMAC-SHA256 Credential=AKIADEMO/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=none"
 _STOP_SECONDS = 5.0
 _ANSWER_SECONDS = 20.0
 _OK = range(200, 300)
@@ -88,7 +92,7 @@ def s3_server() -> Iterator[Source]:
         [sys.executable, "-c", _SERVER],
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
-        stdin=subprocess.DEVNULL,
+        stdin=subprocess.PIPE,
         start_new_session=True,
     )
     try:
@@ -112,5 +116,6 @@ def stop(process: subprocess.Popen[bytes]) -> None:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-    if process.stdout is not None:
-        process.stdout.close()
+    for pipe in (process.stdin, process.stdout):
+        if pipe is not None:
+            pipe.close()

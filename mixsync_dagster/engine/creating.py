@@ -7,8 +7,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from mixsync_dagster.engine.context import SyncRun
+from mixsync_dagster.engine.dead_letters import RETRY
 from mixsync_dagster.engine.mapping import ERROR_MESSAGE, ERROR_TYPE, FIELDS, PERMANENT, is_vanished
-from mixsync_dagster.engine.planning import ACTION, RETRY, Action
+from mixsync_dagster.engine.planning import ACTION, Action
 from mixsync_dagster.engine.transfers import Task, Transferred, transfer_all
 from mixsync_dagster.errors import Conflict, ItemError
 from mixsync_dagster.model.identifiers import object_id_for
@@ -54,8 +55,9 @@ class _Creation:
         """Work on at most `budget` items and return what was done."""
         tasks = self._prepare(budget)
         self._run.tools.reporter.planned(len(tasks), sum(task.item.size_bytes or 0 for task in tasks))
-        self._move([task for task in tasks if task.action == Action.MOVE])
-        contents = [task for task in tasks if task.action != Action.MOVE]
+        movable = self._movable(tasks)
+        self._move([task for task in tasks if task.number in movable])
+        contents = [task for task in tasks if task.number not in movable]
         if self._run.mapping.blobs:
             self._transfer(contents)
         else:
@@ -95,6 +97,15 @@ class _Creation:
                 permanent=True,
             )
         return tasks
+
+    def _movable(self, tasks: Sequence[Task]) -> set[int]:
+        """Return which tasks only change an object; a duplicate has none of its own, so its bytes are read again."""
+        numbers = {self._object_id(task): task.number for task in tasks if task.action == Action.MOVE}
+        found = self._run.tools.bucket.find_objects(list(numbers)) if numbers else ()
+        return {numbers[stored.object_id] for stored in found}
+
+    def _object_id(self, task: Task) -> str:
+        return object_id_for(self._run.sync.bucket_id, self._run.tools.provider_name, task.item.source_object_id)
 
     def _move(self, tasks: Sequence[Task]) -> None:
         for task in self._announced(tasks):
@@ -224,6 +235,7 @@ class _Creation:
                 shards_done=checkpoint.shards_done + 1,
                 listed_to_end=shard.cursor is None,
             )
+            self._vanished += shard.vanished
             if shard.removed is not None:
                 missing = shard.removed.column("source_object_id").to_pylist()
             if shard.listed is not None:

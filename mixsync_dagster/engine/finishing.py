@@ -41,15 +41,15 @@ def finish_run(run: SyncRun) -> RunRecord:
     if hits:
         store.commit(run.lock, Commit(counters=Counters(rate_limit_hits=hits)))
     checkpoint = store.load_checkpoint(sync.sync_config_id)
+    failed = store.get_run(run.ticket.sync_run_id).counters.failed
     if checkpoint is None or not checkpoint.listed_to_end:
-        return store.finish_run(run.lock, _capped(tools))
+        return store.finish_run(run.lock, _capped(tools, failed=failed))
     if checkpoint.complete_so_far:
         try:
             _remove_missing(run, checkpoint)
         except RemovalsRefused as refused:
             return store.finish_run(run.lock, _guarded(refused))
     run.passing("finishing")
-    failed = store.get_run(run.ticket.sync_run_id).counters.failed
     return store.finish_run(run.lock, _completed(run, failed=failed))
 
 
@@ -109,9 +109,9 @@ def _completed(run: SyncRun, *, failed: int) -> RunEnd:
     return RunEnd(outcome, None, None, status, False, None, successful=True)
 
 
-def _capped(tools: Toolbox) -> RunEnd:
+def _capped(tools: Toolbox, *, failed: int) -> RunEnd:
     return RunEnd(
-        Outcome.COMPLETED,
+        Outcome.COMPLETED_WITH_ERRORS if failed else Outcome.COMPLETED,
         None,
         None,
         "ACTIVE",
@@ -160,8 +160,6 @@ def _judge(error: BaseException) -> _Verdict:
         return _Verdict(Outcome.FAILED, "credential", keep_checkpoint=True)
     if isinstance(error, ConfigurationError):
         return _Verdict(Outcome.FAILED, "configuration", keep_checkpoint=True)
-    if isinstance(error, MixsyncError):
-        return _Verdict(Outcome.FAILED, "internal", keep_checkpoint=True)
     if isinstance(error, Exception):
         return _Verdict(Outcome.FAILED, "internal", keep_checkpoint=True)
     return _Verdict(Outcome.INTERRUPTED, "interrupted", keep_checkpoint=True)

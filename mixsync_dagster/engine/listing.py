@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from mixsync_dagster.engine.context import SyncView
 from mixsync_dagster.engine.filtering import filter_items
 from mixsync_dagster.engine.planning import plan_changes
-from mixsync_dagster.errors import ProviderUnavailable
+from mixsync_dagster.errors import CursorExpired, ProviderUnavailable
 from mixsync_dagster.model.items import SHARD_ROWS, RejectedItem, Shard, Span
 from mixsync_dagster.ports.provider import Cursor, Page
 
@@ -21,6 +21,10 @@ ROWS_PER_PART = 4_000
 """Inventory rows between two hints for listing parts at once: whole pages, few enough that every part stays busy."""
 
 
+STARTS = 3
+"""How often one run begins a listing whose positions the provider refuses."""
+
+
 def list_items(view: SyncView, cursor: str | None) -> Iterator[Shard]:
     """Yield the listing after `cursor` (None: from the start) as shards, in the provider's order.
 
@@ -28,10 +32,8 @@ def list_items(view: SyncView, cursor: str | None) -> Iterator[Shard]:
     Raises what `Provider.list_pages` raises.
     """
     tools, sync = view.tools, view.sync
-    hints = tools.store.inventory_splits(sync.sync_config_id, ROWS_PER_PART)
-    pages = tools.provider.list_pages(None if cursor is None else Cursor(cursor), hints=hints)
     listed = needing_work = 0
-    for shard in _shards(view, _advancing(pages, cursor)):
+    for shard in _shards(view, _pages(view, cursor)):
         yield shard
         listed += shard.table.num_rows
         if listed > sync.max_objects_per_run:
@@ -39,6 +41,25 @@ def list_items(view: SyncView, cursor: str | None) -> Iterator[Shard]:
             needing_work += plan_changes(view, filter_items(view, shard)).table.num_rows
             if needing_work > sync.max_objects_per_run:
                 return
+
+
+def _pages(view: SyncView, cursor: str | None) -> Iterator[Page]:
+    """Yield the pages after `cursor`, or all of them when the provider refuses that position.
+
+    What has been listed and done before a new start is found unchanged: a pass may list a part of its scope twice.
+    """
+    provider = view.tools.provider
+    hints = view.tools.store.inventory_splits(view.sync.sync_config_id, ROWS_PER_PART)
+    for starts_left in range(STARTS - 1, -1, -1):
+        position = None if cursor is None else Cursor(cursor)
+        try:
+            yield from _advancing(provider.list_pages(position, hints=hints), cursor)
+        except CursorExpired:
+            if not starts_left:
+                raise
+            cursor = None
+        else:
+            return
 
 
 def _advancing(pages: Iterator[Page], cursor: str | None) -> Iterator[Page]:
@@ -60,6 +81,10 @@ def _shards(view: SyncView, pages: Iterator[Page]) -> Iterator[Shard]:
     rows = 0
     began = clock.monotonic()
     for page in pages:
+        if gathered and not _continues(gathered[-1], page):
+            yield _join(number, gathered)
+            number += 1
+            gathered, rows, began = [], 0, clock.monotonic()
         gathered.append(page)
         rows += page.items.num_rows
         last = page.cursor is None
@@ -69,6 +94,13 @@ def _shards(view: SyncView, pages: Iterator[Page]) -> Iterator[Shard]:
             gathered, rows, began = [], 0, clock.monotonic()
         if last:
             return
+
+
+def _continues(earlier: Page, later: Page) -> bool:
+    """Return whether the later page's span begins where the earlier one's ends: only then are both one span."""
+    if earlier.span is None or later.span is None:
+        return earlier.span is later.span
+    return earlier.span.upto is not None and earlier.span.upto == later.span.after
 
 
 def _join(number: int, pages: list[Page]) -> Shard:

@@ -10,14 +10,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mixsync_dagster.engine.context import SyncView
+from mixsync_dagster.engine.dead_letters import RETRY, settle_dead_letters
 from mixsync_dagster.engine.filtering import VERDICT
 from mixsync_dagster.model.items import Shard
 
 ACTION = "action"
 """Column added here: what has to be done with the item."""
-
-RETRY = "retry"
-"""Column added here: whether the item is a waiting dead letter, so that this attempt is counted before it is made."""
 
 
 class Action(StrEnum):
@@ -40,19 +38,17 @@ def plan_changes(view: SyncView, shard: Shard) -> Shard:
     if shard.span is None:
         shard = replace(shard, listed=shard.table.select(["source_object_id"]))
     if _same(kept, inventory):
-        return replace(shard, table=_with_actions(kept.slice(0, 0), []), unchanged=kept.num_rows, removed=removed)
+        planned = replace(shard, table=_with_actions(kept.slice(0, 0), []), unchanged=kept.num_rows, removed=removed)
+        return settle_dead_letters(view, shard, planned)
     actions = _actions(view, kept, inventory)
-    needing = pc.is_valid(actions)
-    work = kept.filter(needing)
-    planned = _with_actions(work, pc.drop_null(actions))
-    planned, quarantined = _settle_dead_letters(view, planned)
-    return replace(
+    work = kept.filter(pc.is_valid(actions))
+    planned = replace(
         shard,
-        table=planned,
+        table=_with_actions(work, pc.drop_null(actions)),
         unchanged=kept.num_rows - work.num_rows,
-        quarantined=quarantined,
         removed=removed,
     )
+    return settle_dead_letters(view, shard, planned)
 
 
 def _inventory(view: SyncView, shard: Shard) -> pa.Table:
@@ -112,24 +108,3 @@ def _with_actions(work: pa.Table, actions: Any) -> pa.Table:
     return work.append_column(ACTION, column.cast(pa.string())).append_column(
         RETRY, pa.array([False] * work.num_rows, pa.bool_())
     )
-
-
-def _settle_dead_letters(view: SyncView, planned: pa.Table) -> tuple[pa.Table, int]:
-    """Take out items that are quarantined in this very version, and mark those that are being retried."""
-    store, sync_config_id = view.tools.store, view.sync.sync_config_id
-    if planned.num_rows == 0 or not store.has_open_dead_letters(sync_config_id):
-        return planned, 0
-    ids = planned.column("source_object_id").to_pylist()
-    letters = store.dead_letters_of(sync_config_id, ids)
-    if not letters:
-        return planned, 0
-    retry: list[bool] = []
-    wanted: list[bool] = []
-    for source_object_id, version in zip(ids, planned.column("version").to_pylist(), strict=True):
-        letter = letters.get(source_object_id)
-        current = letter is not None and letter.version == version
-        retry.append(current)
-        wanted.append(letter is None or not current or letter.state != "quarantined")
-    marked = planned.set_column(planned.schema.get_field_index(RETRY), RETRY, pa.array(retry, pa.bool_()))
-    kept = marked.filter(pa.array(wanted, pa.bool_()))
-    return kept, planned.num_rows - kept.num_rows

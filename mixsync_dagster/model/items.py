@@ -103,6 +103,8 @@ class Shard:
     quarantined: int = 0
     """Items left alone because they are out of retries and did not change; set by plan_changes."""
     rejected: tuple[RejectedItem, ...] = ()
+    vanished: tuple[str, ...] = ()
+    """Source object ids of dead letters inside `span` whose items are not listed any more; set by plan_changes."""
     removed: pa.Table | None = None
     """Inventory rows whose objects should go, as far as this shard alone tells; set by plan_changes.
 
@@ -126,6 +128,7 @@ class Shard:
                 "verdicts": dict(self.verdicts),
                 "unchanged": self.unchanged,
                 "quarantined": self.quarantined,
+                "vanished": self.vanished,
                 "rejected": [[r.source_object_id, r.path, r.error_type, r.message] for r in self.rejected],
             }
         )
@@ -146,6 +149,7 @@ class Shard:
             verdicts=data["verdicts"],
             unchanged=data["unchanged"],
             quarantined=data["quarantined"],
+            vanished=tuple(data["vanished"]),
             rejected=tuple(RejectedItem(*row) for row in data["rejected"]),
             removed=removed,
             listed=listed,

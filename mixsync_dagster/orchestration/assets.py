@@ -67,7 +67,7 @@ def sync_job(sync: NamedSync) -> Any:
 
 
 def source_assets(syncs: Iterable[NamedSync]) -> list[AssetSpec]:
-    """Return the provider's paths that syncs read, each once; a path below another one depends on it by its key only."""
+    """Return the provider's paths that syncs read, each once; in the order of the syncs."""
     found: dict[AssetKey, AssetSpec] = {}
     for sync in syncs:
         names = SyncTranslator(sync)
@@ -122,8 +122,7 @@ def sync_checks(sync: NamedSync) -> AssetChecksDefinition:
 
     @multi_asset_check(specs=specs, name=f"{names.graph_name}_checks")
     def check(mixsync: MixsyncServices) -> Iterator[AssetCheckResult]:
-        for result in _results(mixsync, sync.sync_config_id, specs):
-            yield result
+        yield from _results(mixsync, sync.sync_config_id, specs)
 
     return check
 

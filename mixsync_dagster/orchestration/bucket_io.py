@@ -33,11 +33,8 @@ class BucketObjectsIOManager(IOManager):
         """Return the bucket's objects, one row each. Raises ConfigurationError for an asset of no sync."""
         target = self._targets.get(context.asset_key) if context.has_asset_key else None
         if target is None:
-            raise ConfigurationError(
-                f"the input {context.name} is no asset of a sync; take one of "
-                + (", ".join(sorted(key.to_user_string() for key in self._targets)) or "those that `mixsync apply` makes")
-                + "."
-            )
+            known = ", ".join(sorted(key.to_user_string() for key in self._targets)) or "the applied syncs"
+            raise ConfigurationError(f"the input {context.name} is no asset of a sync; take one of {known}.")
         bucket_id, sync_config_id = target
         only = bool((context.definition_metadata or {}).get(ONLY_SYNC_METADATA))
         return self._load(bucket_id, sync=sync_config_id if only else None)

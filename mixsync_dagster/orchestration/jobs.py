@@ -52,19 +52,26 @@ class ProbeSyncsConfig(Config):
     """Which syncs to look at."""
 
     syncs: list[str] = Field(description="Ids of the syncs, at most 200.")
-    seconds: float = Field(default=PROBE_SECONDS, description="Longest time for one sync; what takes longer counts as changed.")
+    seconds: float = Field(
+        default=PROBE_SECONDS, description="Longest time for one sync; what takes longer counts as changed."
+    )
 
 
 def plan_sync(context: OpExecutionContext, config: PlanSyncConfig, mixsync: MixsyncServices) -> None:
     """List the whole source path and show what a run would do now; reads no content and changes nothing."""
-    from mixsync_dagster.engine.dry_run import plan_sync as plan  # noqa: PLC0415 - imported by steps only
+    from mixsync_dagster.engine.dry_run import plan_sync as plan
 
     with told():
         sync = mixsync.store.get_sync(config.sync)
         planned = plan(mixsync.tools(sync), sync)
     context.log.info(
-        f"sync {sync.name}: would create {planned.create}, replace {planned.replace}, move {planned.move}, "
-        f"remove {planned.remove}; {planned.size_bytes} bytes"
+        "sync %s: would create %d, replace %d, move %d, remove %d; %d bytes",
+        sync.name,
+        planned.create,
+        planned.replace,
+        planned.move,
+        planned.remove,
+        planned.size_bytes,
     )
     context.add_output_metadata(plan_metadata(planned))
 
@@ -88,9 +95,11 @@ def probe_syncs(context: OpExecutionContext, config: ProbeSyncsConfig, mixsync: 
     sensor that asked starts their runs at its next tick: it alone hands out run keys.
     """
     with told():
-        found = probe_at_length(mixsync.store, mixsync.services.probe, mixsync.services.clock, config.syncs, config.seconds)
+        services = mixsync.services
+        found = probe_at_length(services.store, services.probe, services.clock, config.syncs, config.seconds)
     context.instance.add_run_tags(context.run_id, {CHANGED_TAG: ",".join(found.changed)})
-    context.add_output_metadata({"probed": len(config.syncs), "changed": len(found.changed), "unchanged": found.unchanged})
+    numbers = {"probed": len(config.syncs), "changed": len(found.changed), "unchanged": found.unchanged}
+    context.add_output_metadata(numbers)
 
 
 @config_mapping
@@ -128,7 +137,13 @@ def _of_one(function: Callable[..., None], config: Any, description: str) -> Job
     def alone() -> None:
         step()
 
-    return alone.to_job(name=function.__name__, config=config, description=description, tags=RUN_TAGS, executor_def=in_process_executor)
+    return alone.to_job(
+        name=function.__name__,
+        config=config,
+        description=description,
+        tags=RUN_TAGS,
+        executor_def=in_process_executor,
+    )
 
 
 def plan_sync_job() -> JobDefinition:

@@ -20,7 +20,11 @@ from mixsync_dagster.orchestration.translator import SyncTranslator, tell_apart
 from mixsync_dagster.settings import Settings
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from dagster import InitResourceContext
+
+    from mixsync_dagster.model.syncs import SyncConfiguration
 
 
 def build_definitions(mixsync: MixsyncServices | None = None) -> Definitions:
@@ -93,25 +97,27 @@ def _resources(named: Sequence[NamedSync], mixsync: MixsyncServices) -> dict[str
 
 def _named_syncs(settings: Settings) -> list[NamedSync]:
     """Return the syncs that get definitions of their own: those that still run first, then by age."""
-    from mixsync_dagster.wiring import Services  # noqa: PLC0415 - a home that does not exist needs none of it
+    from mixsync_dagster.wiring import Services
 
     with Services.open(settings) as services:
         connections = {one.connection_id: one.name for one in services.store.list_connections()}
-        syncs = sorted(
-            services.store.list_syncs(), key=lambda sync: (sync.next_sync_at is None and not sync.paused, sync.created_at)
-        )
+        syncs = sorted(services.store.list_syncs(), key=_still_running_first)
         return [
             NamedSync.of(sync, connections.get(sync.connection_id, sync.connection_id))
             for sync in syncs[: settings.named_syncs]
         ]
 
 
+def _still_running_first(sync: SyncConfiguration) -> tuple[bool, datetime]:
+    return sync.next_sync_at is None and not sync.paused, sync.created_at
+
+
 def _applied(settings: Settings) -> list[Problem]:
     """Take in the folder of configuration files, if one is set, and return what is wrong with it."""
     if settings.syncs_dir is None:
         return []
-    from mixsync_dagster.orchestration.syncs_folder import apply_folder  # noqa: PLC0415 - only with such a folder
-    from mixsync_dagster.wiring import Services  # noqa: PLC0415 - see `_named_syncs`
+    from mixsync_dagster.orchestration.syncs_folder import apply_folder
+    from mixsync_dagster.wiring import Services
 
     with Services.open(settings) as services:
         return apply_folder(services, settings.syncs_dir)

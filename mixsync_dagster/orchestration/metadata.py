@@ -47,7 +47,7 @@ def run_metadata(
         **numbers,
         "status": record.status,
         "source_path": sync.source_path,
-        "next_sync_at": "not due again" if sync.next_sync_at is None else sync.next_sync_at.isoformat(timespec="seconds"),
+        "next_sync_at": sync.next_sync_at.isoformat(timespec="seconds") if sync.next_sync_at else "not due again",
         "summary": MetadataValue.md(markdown_table(("what", "count"), rows) if rows else "Nothing to do."),
     }
 
@@ -69,7 +69,8 @@ def plan_metadata(plan: DryRun) -> Mapping[str, RawMetadataValue]:
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Return a Markdown table; cells may hold anything."""
     lines = [header, ["---"] * len(header), *rows]
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in row) + " |" for row in lines)
+    escaped = ([cell.replace("|", "\\|").replace("\n", " ") for cell in row] for row in lines)
+    return "\n".join("| " + " | ".join(row) + " |" for row in escaped)
 
 
 def _table(columns: Sequence[str], rows: Any) -> MetadataValue[Any]:

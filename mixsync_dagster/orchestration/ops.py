@@ -57,14 +57,14 @@ def begin_run(
     Ends the run, successfully and with nothing done, while another worker holds the sync or when the dispatch that
     started it has been overtaken.
     """
-    from mixsync_dagster.engine.beginning import begin_run as begin  # noqa: PLC0415 - imported by steps only
+    from mixsync_dagster.engine.beginning import begin_run as begin
 
     tags = context.run.tags
     with told():
         sync = mixsync.store.get_sync(config.sync)
         tag_run(context, sync)
         if not claimed(mixsync, context, sync):
-            context.log.info(f"Skipped: another run of sync {sync.name} was started instead of this one.")
+            context.log.info("Skipped: another run of sync %s was started instead of this one.", sync.name)
             return
         try:
             ticket = begin(
@@ -77,20 +77,20 @@ def begin_run(
                 dagster_run_id=context.run_id,
             )
         except AlreadyLocked as error:
-            context.log.info(f"Skipped: {error}")
+            context.log.info("Skipped: %s", error)
             return
         except Conflict as error:
             if DISPATCH_TAG not in tags:
                 raise
-            context.log.info(f"Skipped: {error}")
+            context.log.info("Skipped: %s", error)
             return
     sweep_spool(mixsync, mixsync_spool, context.run_id)
     yield Output({TICKET: ticket.as_dict()})
 
 
 def list_items(mixsync: MixsyncServices, begun: Values) -> Iterator[DynamicOutput[RunShard]]:
-    """List the source path and cut the listing into shards of up to 50,000 entries, each with the range that it covers."""
-    from mixsync_dagster.engine.listing import list_items as shards_of  # noqa: PLC0415 - imported by steps only
+    """List the source path and cut the listing into shards of up to 50,000 entries, each with the range it covers."""
+    from mixsync_dagster.engine.listing import list_items as shards_of
 
     ticket = begun[TICKET]
     with running(mixsync, ticket) as run:
@@ -100,7 +100,7 @@ def list_items(mixsync: MixsyncServices, begun: Values) -> Iterator[DynamicOutpu
 
 def filter_items(mixsync: MixsyncServices, work: RunShard) -> RunShard:
     """Evaluate the sync's file filters on the shard and count the verdicts by reason."""
-    from mixsync_dagster.engine.filtering import filter_items as filtered  # noqa: PLC0415 - imported by steps only
+    from mixsync_dagster.engine.filtering import filter_items as filtered
 
     with running(mixsync, work.ticket) as run:
         return RunShard(work.ticket, filtered(run, work.shard))
@@ -108,7 +108,7 @@ def filter_items(mixsync: MixsyncServices, work: RunShard) -> RunShard:
 
 def plan_changes(mixsync: MixsyncServices, work: RunShard) -> RunShard:
     """Compare the shard with the inventory and keep what has to be created, replaced, moved or removed."""
-    from mixsync_dagster.engine.planning import plan_changes as planned  # noqa: PLC0415 - imported by steps only
+    from mixsync_dagster.engine.planning import plan_changes as planned
 
     with running(mixsync, work.ticket) as run:
         return RunShard(work.ticket, planned(run, work.shard))
@@ -116,7 +116,7 @@ def plan_changes(mixsync: MixsyncServices, work: RunShard) -> RunShard:
 
 def map_schema(mixsync: MixsyncServices, work: RunShard) -> RunShard:
     """Read tags and metadata where the mapping asks for them, and extract the objects' fields."""
-    from mixsync_dagster.engine.mapping import map_schema as mapped  # noqa: PLC0415 - imported by steps only
+    from mixsync_dagster.engine.mapping import map_schema as mapped
 
     with running(mixsync, work.ticket) as run:
         return RunShard(work.ticket, mapped(run, work.shard))
@@ -127,7 +127,7 @@ def create_objects(mixsync: MixsyncServices, work: RunShard) -> Values:
 
     Also commits the position of a shard that has nothing to do, so every shard comes here.
     """
-    from mixsync_dagster.engine.creating import create_objects as created  # noqa: PLC0415 - imported by steps only
+    from mixsync_dagster.engine.creating import create_objects as created
 
     with running(mixsync, work.ticket) as run:
         return {TICKET: dict(work.ticket), "counters": created(run, work.shard).as_dict()}
@@ -135,7 +135,7 @@ def create_objects(mixsync: MixsyncServices, work: RunShard) -> Values:
 
 def submit_batches(mixsync: MixsyncServices, created: list[Values]) -> Values:
     """Cut new object versions into batches and hand each over for processing exactly once."""
-    from mixsync_dagster.engine.batching import submit_batches as submitted  # noqa: PLC0415 - imported by steps only
+    from mixsync_dagster.engine.batching import submit_batches as submitted
 
     # A listing has one shard at least, so there is always a ticket.
     ticket = created[0][TICKET]
@@ -147,7 +147,7 @@ def finish_run(
     context: OpExecutionContext, mixsync: MixsyncServices, mixsync_spool: Spooling, submitted: Values
 ) -> Values:
     """Remove what the source no longer has, count, decide when the sync is due again, and release the lock."""
-    from mixsync_dagster.engine.finishing import finish_run as finish  # noqa: PLC0415 - imported by steps only
+    from mixsync_dagster.engine.finishing import finish_run as finish
 
     with running(mixsync, submitted[TICKET]) as run:
         record = finish(run)
@@ -159,7 +159,7 @@ def finish_run(
         raise Failure(description=record.error or "the run failed.", metadata=metadata, allow_retries=False)
     if record.counters.failed:
         context.log.warning(
-            f"{record.counters.failed} items failed and will be tried again; `mixsync dlq {sync.name}` tells why."
+            "%d items failed and will be tried again; `mixsync dlq %s` tells why.", record.counters.failed, sync.name
         )
     context.add_output_metadata(metadata, output_name="result")
     return {"sync_run_id": record.sync_run_id, "status": record.status, **record.counters.as_dict()}

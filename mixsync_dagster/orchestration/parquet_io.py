@@ -67,7 +67,7 @@ class Spool:
 
     def has(self, path: str) -> bool:
         """Return whether the file exists."""
-        return self._files.get_file_info(self._at(path)).type == pafs.FileType.File
+        return bool(self._files.get_file_info(self._at(path)).type == pafs.FileType.File)
 
     def folders(self) -> list[str]:
         """Return the names of the runs' folders."""

@@ -13,8 +13,8 @@ from mixsync_dagster.errors import NotFound
 from mixsync_dagster.model.syncs import SyncConfiguration
 from mixsync_dagster.orchestration.resources import sentence
 from mixsync_dagster.ports.clock import Clock
-from mixsync_dagster.ports.provider import Probe
 from mixsync_dagster.ports.control import DispatchStore
+from mixsync_dagster.ports.provider import Probe
 
 logger = logging.getLogger(__name__)
 

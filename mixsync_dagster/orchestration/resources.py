@@ -66,7 +66,7 @@ class MixsyncServices(ConfigurableResource[Any]):
     def services(self) -> Services:
         """The adapters of this process. Raises ConfigurationError when `mixsync init` was not run, StoreUnavailable."""
         if self._services is None:
-            from mixsync_dagster.wiring import Services  # noqa: PLC0415 - jobs are loaded far more often than run
+            from mixsync_dagster.wiring import Services
 
             self._services = Services.open(self.settings())
         opened: Services = self._services
@@ -95,7 +95,7 @@ class MixsyncServices(ConfigurableResource[Any]):
 
     def spool(self) -> Spool:
         """Return where the steps of a run hand tables on. Raises ConfigurationError."""
-        from mixsync_dagster.orchestration.parquet_io import Spool  # noqa: PLC0415 - see `services`
+        from mixsync_dagster.orchestration.parquet_io import Spool
 
         settings = self.settings()
         return Spool(settings.spool_url or settings.spool_dir.as_uri())
@@ -105,8 +105,8 @@ class MixsyncServices(ConfigurableResource[Any]):
 
         Raises NotFound.
         """
-        from mixsync_dagster.buckets.blobs import open_blob_store  # noqa: PLC0415 - see `services`
-        from mixsync_dagster.buckets.objects_frame import load_objects  # noqa: PLC0415 - see `services`
+        from mixsync_dagster.buckets.blobs import open_blob_store
+        from mixsync_dagster.buckets.objects_frame import load_objects
 
         settings = self.services.settings
         bucket_id = self.store.get_bucket(bucket).bucket_id
@@ -137,7 +137,7 @@ class S3ConnectionResource(ConfigurableResource[Any]):
     provider: str = Field(default="s3", description="Which connections are meant: s3 or tigris.")
 
     def stored(self) -> StorageConnection:
-        """Return the connection, without credentials. Raises NotFound, ConfigurationError when it is not clear which."""
+        """Return the connection, without credentials. Raises NotFound, ConfigurationError when several fit."""
         store = self.mixsync.store
         if self.connection is not None:
             return store.get_connection(self.connection)
@@ -156,7 +156,7 @@ class S3ConnectionResource(ConfigurableResource[Any]):
         Raises as `stored`, and ConfigurationError for a connection that assumes a role.
         """
         # Over a second, and the AWS library behind it; only a user's own asset ever needs it.
-        from dagster_aws.s3 import S3Resource  # noqa: PLC0415 - see above
+        from dagster_aws.s3 import S3Resource
 
         stored = self.stored()
         config: Any = self.mixsync.services.connection_config(stored)
@@ -183,5 +183,5 @@ class S3ConnectionResource(ConfigurableResource[Any]):
 
 
 def sentence(error: BaseException) -> str:
-    """Return what may be shown of an error: our own sentence, or the class of a foreign one, whose text may hold a URL."""
+    """Return what may be shown of an error: our sentence, or the class of a foreign one, whose text may hold a URL."""
     return str(error) if isinstance(error, MixsyncError) else f"unexpected {type(error).__name__}; see the log"

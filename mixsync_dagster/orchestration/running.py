@@ -38,7 +38,7 @@ def told() -> Iterator[None]:
 def running(mixsync: MixsyncServices, ticket: Mapping[str, Any]) -> Iterator[SyncRun]:
     """Give the run that the ticket stands for; an error ends it, so that its lock is free, and fails the step."""
     # The engine is imported by steps, not by definitions.
-    from mixsync_dagster.engine.context import RunTicket, attached  # noqa: PLC0415 - see above
+    from mixsync_dagster.engine.context import RunTicket, attached
 
     run_ticket = RunTicket.from_dict(ticket)
     with told():
@@ -56,8 +56,8 @@ def running(mixsync: MixsyncServices, ticket: Mapping[str, Any]) -> Iterator[Syn
 
 def end_run(mixsync: MixsyncServices, ticket: Mapping[str, Any], error: BaseException) -> None:
     """Record the error as the run's end and release its lock; a run that has ended already stays as it is."""
-    from mixsync_dagster.engine.context import RunTicket  # noqa: PLC0415 - as above
-    from mixsync_dagster.engine.finishing import fail_run  # noqa: PLC0415 - as above
+    from mixsync_dagster.engine.context import RunTicket
+    from mixsync_dagster.engine.finishing import fail_run
 
     run_ticket = RunTicket.from_dict(ticket)
     try:

@@ -64,7 +64,7 @@ def cron_of(sync: NamedSync) -> str | None:
     None where cron cannot say it: a sensor serves the sync then, exactly.
     """
     minutes, rest = divmod(sync.interval_seconds, 60)
-    if sync.mode is not SyncMode.SCHEDULED or rest or not minutes or 60 % minutes:  # noqa: PLR2004 - an hour
+    if sync.mode is not SyncMode.SCHEDULED or rest or not minutes or 60 % minutes:
         return None
     created_at = sync.created_at
     # The full minute at or after the moment at which it is due.
@@ -76,7 +76,7 @@ def cron_of(sync: NamedSync) -> str | None:
 
 
 def tick_seconds(sync: NamedSync) -> int:
-    """Return the time between ticks of a sync's sensor: short against its interval, for a tick only sees what is due."""
+    """Return the time between ticks of a sync's sensor: short against its interval: a tick only sees what is due."""
     if sync.mode is SyncMode.ONE_TIME:
         return 10
     return max(5, min(30, sync.interval_seconds // 6))

@@ -46,7 +46,7 @@ class NamedSync:
     interval_seconds: int
     created_at: datetime
     filters: str = ""
-    """The file filters as one line; empty without any."""
+    """The file filters as one line of Markdown; empty without any."""
     description: str = ""
 
     @classmethod
@@ -64,7 +64,7 @@ class NamedSync:
             mode=sync.mode,
             interval_seconds=sync.polling_interval_seconds,
             created_at=sync.created_at,
-            filters=", ".join(f"`{name}`: {_told(value)}" for name, value in filters.items() if value),
+            filters=", ".join(f"{name} `{_told(value)}`" for name, value in filters.items() if value),
             description=sync.description or "",
         )
 

@@ -1,4 +1,4 @@
-"""Taking in the folder of configuration files when the code location loads: the good files count, the bad ones are told."""
+"""Taking in the folder of configuration files at load: the good files count, the bad ones are told."""
 
 from __future__ import annotations
 

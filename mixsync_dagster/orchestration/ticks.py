@@ -144,7 +144,8 @@ def _probe_answer(instance: DagsterInstance, cursor: TickCursor) -> _ProbeAnswer
     if not runs:
         return _ProbeAnswer()
     run = runs[0]
-    asked = frozenset(run.run_config.get("syncs", ()))
+    config: Mapping[str, Any] = run.run_config
+    asked = frozenset(config.get("syncs", ()))
     if not run.is_finished:
         return _ProbeAnswer(asked=asked)
     if run.status is not DagsterRunStatus.SUCCESS:

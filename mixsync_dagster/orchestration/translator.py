@@ -107,8 +107,10 @@ class SyncTranslator:
         """Markdown for the asset's page."""
         sync = self.sync
         lines = [
-            f"Objects of bucket `{sync.bucket_id}`, kept in step with `{sync.source_path}` "
-            f"({sync.provider}, connection `{sync.connection_name}`).",
+            (
+                f"Objects of bucket `{sync.bucket_id}`, kept in step with `{sync.source_path}` "
+                f"({sync.provider}, connection `{sync.connection_name}`)."
+            ),
             "",
             f"- **Runs** {self.rhythm}",
             f"- **Files taken**: {sync.filters or 'all under the source path'}",

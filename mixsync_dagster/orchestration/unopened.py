@@ -48,11 +48,11 @@ class UnopenedProvider(_Refusing):
         """Raise the reason."""
         self._refuse()
 
-    def list_pages(self, after: Cursor | None = None, *, hints: Sequence[str] = ()) -> Iterator[Page]:
+    def list_pages(self, after: Cursor | None = None, *, hints: Sequence[str] = ()) -> Iterator[Page]:  # noqa: ARG002 - the protocol's
         """Raise the reason."""
         self._refuse()
 
-    def read(self, item: SourceItem) -> Iterator[bytes]:
+    def read(self, item: SourceItem) -> Iterator[bytes]:  # noqa: ARG002 - the protocol's
         """Raise the reason."""
         self._refuse()
 
@@ -60,11 +60,11 @@ class UnopenedProvider(_Refusing):
 class UnopenedBucket(_Refusing):
     """A Bucket that raises the reason why there is none."""
 
-    def store_blob(self, chunks: Iterable[bytes]) -> StoredBlob:
+    def store_blob(self, chunks: Iterable[bytes]) -> StoredBlob:  # noqa: ARG002 - the protocol's
         """Raise the reason."""
         self._refuse()
 
-    def put_objects(self, drafts: Sequence[Draft], *, skip_duplicates: bool) -> NoReturn:
+    def put_objects(self, drafts: Sequence[Draft], *, skip_duplicates: bool) -> NoReturn:  # noqa: ARG002 - the protocol's
         """Raise the reason."""
         self._refuse()
 
@@ -72,22 +72,22 @@ class UnopenedBucket(_Refusing):
         """Raise the reason."""
         self._refuse()
 
-    def find_objects(self, object_ids: Sequence[str]) -> NoReturn:
+    def find_objects(self, object_ids: Sequence[str]) -> NoReturn:  # noqa: ARG002 - the protocol's
         """Raise the reason."""
         self._refuse()
 
-    def delete_objects(self, object_ids: Sequence[str]) -> None:
+    def delete_objects(self, object_ids: Sequence[str]) -> None:  # noqa: ARG002 - the protocol's
         """Raise the reason."""
         self._refuse()
 
-    def submit_batch(self, batch_id: str, members: Iterable[BatchMember], *, idempotency_key: str) -> NoReturn:
+    def submit_batch(self, batch_id: str, members: Iterable[BatchMember], *, idempotency_key: str) -> NoReturn:  # noqa: ARG002 - the protocol's
         """Raise the reason."""
         self._refuse()
 
 
 def tools_that_refuse(services: Services, sync: SyncConfiguration, error: ConfigurationError) -> Toolbox:
     """Return a run's tools that raise the error as soon as the source or the bucket is used."""
-    from mixsync_dagster.transport.retry import Retrier  # noqa: PLC0415 - only ever needed on the way to a failure
+    from mixsync_dagster.transport.retry import Retrier
 
     return Toolbox(
         store=services.store,

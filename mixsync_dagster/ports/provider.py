@@ -79,8 +79,6 @@ class Provider(Protocol):
     def list_pages(self, after: Cursor | None = None, *, hints: Sequence[str] = ()) -> Iterator[Page]:
         """Yield the listing from `after` (None: from the start) to its end; the last page has cursor None.
 
-        A provider whose listing cannot be entered in the middle yields it from the start whatever `after` is.
-
         `hints` are source object ids, ascending, expected to cut the scope into parts of similar size; a provider may
         use them to list parts at once, and yields the pages in order all the same. Memory is bounded by a few pages a
         part. At least one page is yielded, also for an empty scope. Raises CursorExpired when `after` is refused.

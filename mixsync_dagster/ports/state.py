@@ -150,6 +150,10 @@ class RunStore(Protocol):
         """Return dead letters (None: all but resolved and discarded) in dead letter id order after an id."""
         ...
 
+    def open_dead_letter_ids(self, sync_config_id: str, after: str | None, upto: str | None) -> Sequence[str]:
+        """Return the source object ids with after < id <= upto (None: unbounded) that have an open dead letter."""
+        ...
+
     def has_open_dead_letters(self, sync_config_id: str) -> bool:
         """Return whether any item of the sync is waiting or quarantined."""
         ...

@@ -59,6 +59,9 @@ _SAVE = Bulk(
 _ANY_OPEN = """
     SELECT 1 FROM dead_letters WHERE sync_config_id = ? AND state IN ('waiting', 'quarantined') LIMIT 1
 """
+_OPEN_WITHIN = """
+    SELECT source_object_id FROM dead_letters WHERE sync_config_id = ? AND state IN ('waiting', 'quarantined')
+"""
 _RESOLVE = """
     UPDATE dead_letters SET state = 'resolved', resolved_at = ?
     WHERE dead_letter_id IN (:list) AND state IN ('waiting', 'quarantined')
@@ -147,6 +150,16 @@ class DeadLetters(StorePart):
             if not source_object_ids or not any_open(tx, sync_config_id):
                 return {}
             return _load(tx, _SELECT_OPEN, sync_config_id, source_object_ids)
+
+    def open_dead_letter_ids(self, sync_config_id: str, after: str | None, upto: str | None) -> Sequence[str]:
+        """See RunStore.open_dead_letter_ids."""
+        sql, values = _OPEN_WITHIN, [sync_config_id]
+        for bound, condition in ((after, " AND source_object_id > ?"), (upto, " AND source_object_id <= ?")):
+            if bound is not None:
+                sql += condition
+                values.append(escape(bound))
+        with self._database.read() as tx:
+            return [unescape(row[0]) for row in tx.rows(sql, *values)]
 
     def has_open_dead_letters(self, sync_config_id: str) -> bool:
         """See RunStore.has_open_dead_letters."""

@@ -54,8 +54,8 @@ def check_version(database: Database) -> None:
 
 def _run_migrations(connection: sa.Connection) -> None:
     # Imported here, for it costs as much as all the rest and only `init` needs it.
-    from alembic import command  # noqa: PLC0415 - see above
-    from alembic.config import Config  # noqa: PLC0415 - see above
+    from alembic import command
+    from alembic.config import Config
 
     config = Config()
     config.set_main_option("script_location", "mixsync_dagster.state:migrations")

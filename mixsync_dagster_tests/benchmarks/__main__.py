@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
+import signal
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -27,6 +28,8 @@ FEW_FILES = 1000
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run what the command line asks for; return the exit status: 0, or 1 when a scenario could not be measured."""
     options = _parser().parse_args(arguments)
+    # So that the server goes too when this process is told to.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     console = Console(stderr=True)
     now = datetime.now(UTC)
     work = options.work.resolve()

@@ -1,4 +1,5 @@
 import json
+import logging
 from dataclasses import dataclass
 
 import pytest
@@ -43,6 +44,15 @@ class Done:
     @property
     def lines(self):
         return [json.loads(line) for line in self.out.splitlines()]
+
+
+@pytest.fixture(autouse=True)
+def _restored():
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
 
 
 @pytest.fixture
@@ -101,3 +111,14 @@ def live(home, source):
             applied(services, text)
 
     return define
+
+
+@pytest.fixture
+def many(source):
+    """200 more files at the server, in a folder of their own, until the test ends."""
+    keys = [f"many/{number:03}.txt" for number in range(200)]
+    for key in keys:
+        source.put(Sample(key, f"content of {key}".encode(), "text/plain"))
+    yield f"{BUCKET}/many"
+    for key in keys:
+        source.delete(key)

@@ -1,3 +1,7 @@
+import signal
+import subprocess
+import sys
+
 from mixsync_dagster.commands.running import worker_id
 from mixsync_dagster.demo.source import BUCKET
 from mixsync_dagster.wiring import Services
@@ -99,3 +103,25 @@ def test_a_worker_is_called_by_host_and_process():
     import os
 
     assert worker_id().endswith(f":{os.getpid()}")
+
+
+def test_a_signal_leaves_an_interrupted_run_that_the_next_one_completes(live, mixsync, many, monkeypatch):
+    live(many)
+    monkeypatch.setenv("MIXSYNC_SYNC_CONCURRENCY", "1")
+    command = [sys.executable, "-m", "mixsync_dagster.cli", "run", "live", "--json"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    with Services.open() as services:
+        sync_config_id = services.store.get_sync("live").sync_config_id
+        while services.store.load_checkpoint(sync_config_id) is None:
+            assert process.poll() is None, process.stderr.read()
+            services.clock.sleep(0.02)
+        services.clock.sleep(0.2)
+        process.send_signal(signal.SIGTERM)
+        out, err = process.communicate(timeout=60)
+        assert (process.returncode, out) == (130, "")
+        assert err == "mixsync: interrupted; the state is consistent and the next run goes on from it.\n"
+        assert services.store.list_runs(sync_config_id)[0].status == "interrupted"
+        assert not services.store.get_sync("live").locked
+    record = mixsync("run", "live", "--json").lines[0]
+    assert record["status"] == "completed"
+    assert len(mixsync("objects", "bkt_live", "--limit", "1000", "--json").lines) == 200

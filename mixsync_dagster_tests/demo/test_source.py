@@ -5,8 +5,9 @@ from urllib.request import urlopen
 import pytest
 
 from mixsync_dagster.demo.samples import Sample
-from mixsync_dagster.demo.source import BUCKET, s3_server, stop
+from mixsync_dagster.demo.source import BUCKET, Source, s3_server, stop
 from mixsync_dagster.errors import MixsyncError
+from mixsync_dagster.transport.clock import SystemClock
 
 
 def test_the_server_keeps_files_and_ends_with_the_block():
@@ -33,3 +34,20 @@ def test_stopping_twice_is_harmless():
     stop(process)
     stop(process)
     assert process.returncode is not None
+
+
+def test_the_server_ends_when_its_parent_is_killed():
+    code = (
+        "import time\nfrom mixsync_dagster.demo.source import s3_server\n"
+        "with s3_server() as source:\n    print(source.endpoint_url, flush=True)\n    time.sleep(60)\n"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    source = Source(parent.stdout.readline().strip())
+    parent.kill()
+    parent.communicate()
+    clock = SystemClock()
+    deadline = clock.monotonic() + 20
+    with pytest.raises(MixsyncError, match="does not answer"):
+        while clock.monotonic() < deadline:
+            source.put(Sample("a", b"", "text/plain"))
+            clock.sleep(0.05)

@@ -12,7 +12,6 @@ from collections.abc import Iterable, Sequence
 from enum import Enum
 from typing import Any
 
-import click
 import typer
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -79,8 +78,7 @@ def fields_of(model: type[BaseModel], *, without: Sequence[str] = ()) -> str:
 
 def commands() -> str:
     """Return the table of the command line's commands, each with its options."""
-    group = typer.main.get_command(app)
-    assert isinstance(group, click.Group) or hasattr(group, "commands")
+    group: Any = typer.main.get_command(app)
     rows = []
     for name, command in group.commands.items():
         arguments = [_argument(one) for one in command.params if one.param_type_name == "argument"]
@@ -220,7 +218,9 @@ def written() -> dict[str, str]:
 
 
 def _cell(value: str) -> str:
-    return " ".join(value.split()).replace("|", "\\|")
+    pieces = re.split(r"(`[^`]*`)", " ".join(value.split()).replace("|", "\\|"))
+    # Outside of code, what Markdown would take for a tag or for emphasis is told apart from it.
+    return "".join(one if one.startswith("`") else re.sub(r"([<*])", r"\\\1", one) for one in pieces)
 
 
 def _yes(value: bool) -> str:
@@ -249,7 +249,7 @@ def _default(info: FieldInfo) -> str:
 
 
 def _argument(argument: Any) -> str:
-    return str(argument.make_metavar(click.Context(click.Command("mixsync"))))
+    return str(argument.metavar or argument.name.upper())
 
 
 def _option(option: Any) -> str:

@@ -157,7 +157,7 @@ class World:
         self.clock = SimulatedClock(START)
         self.store = self.open_store()
         self.storage = MemoryStorage()
-        self.handler = RecordingHandler()
+        self.handler: Any = RecordingHandler()
         self.provider: Provider = MemoryProvider(self.storage)
         self.limits = RunLimits()
         self._runs = 0

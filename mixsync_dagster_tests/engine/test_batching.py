@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 
@@ -33,7 +32,7 @@ def batches(world: World) -> list[Batch]:
 
 
 def with_handler(world: World, *errors: Exception) -> Unwilling:
-    handler: Any = Unwilling(list(errors))
+    handler = Unwilling(list(errors))
     world.handler = handler
     return handler
 

@@ -126,9 +126,7 @@ def test_a_tag_is_not_taken_from_the_metadata() -> None:
 
 def test_a_missing_value_leaves_the_field_out_and_keeps_the_others() -> None:
     mapping = compiled(
-        mapping_of(
-            gone={"source": {"type": "tag", "key": "gone"}}, here={"source": {"type": "constant", "value": 1}}
-        )
+        mapping_of(gone={"source": {"type": "tag", "key": "gone"}}, here={"source": {"type": "constant", "value": 1}})
     )
     assert mapping.fields_of(item_of("a"), {}) == {"here": 1}
 

@@ -10,7 +10,8 @@ import pytest
 
 from mixsync_dagster.engine.context import SyncView, Toolbox
 from mixsync_dagster.engine.filtering import filter_items
-from mixsync_dagster.engine.planning import ACTION, RETRY, plan_changes
+from mixsync_dagster.engine.dead_letters import RETRY
+from mixsync_dagster.engine.planning import ACTION, plan_changes
 from mixsync_dagster.model.items import Shard, Span
 from mixsync_dagster.model.progress import INVENTORY_SCHEMA, DeadLetter
 from mixsync_dagster.testing.clock import SimulatedClock
@@ -35,8 +36,7 @@ class Inventory:
         return self._table(
             row
             for row in self._rows
-            if (after is None or row["source_object_id"] > after)
-            and (upto is None or row["source_object_id"] <= upto)
+            if (after is None or row["source_object_id"] > after) and (upto is None or row["source_object_id"] <= upto)
         )
 
     def inventory_of(self, sync_config_id: str, source_object_ids: Sequence[str]) -> pa.Table:
@@ -44,6 +44,9 @@ class Inventory:
 
     def has_open_dead_letters(self, sync_config_id: str) -> bool:
         return bool(self._letters)
+
+    def open_dead_letter_ids(self, sync_config_id: str, after: str | None, upto: str | None) -> Sequence[str]:
+        return [one for one in self._letters if (after is None or one > after) and (upto is None or one <= upto)]
 
     def dead_letters_of(self, sync_config_id: str, source_object_ids: Sequence[str]) -> Mapping[str, DeadLetter]:
         self.asked_for_letters += 1
@@ -92,9 +95,7 @@ def planned(
 
 
 def actions(shard: Shard) -> dict[str, str]:
-    return dict(
-        zip(shard.table.column("path").to_pylist(), shard.table.column(ACTION).to_pylist(), strict=True)
-    )
+    return dict(zip(shard.table.column("path").to_pylist(), shard.table.column(ACTION).to_pylist(), strict=True))
 
 
 def removed(shard: Shard) -> list[str]:
@@ -156,8 +157,8 @@ def test_an_item_gets_the_action_that_its_inventory_row_and_the_configuration_as
 
 def test_removal_of_drifted_and_of_gone_items_are_told_apart() -> None:
     listed, known = [row("drifted")], [row("drifted"), row("gone")]
-    only_gone = {"reconcile": {"on_filter_drift": False}}
-    only_drifted = {"reconcile": {"on_delete": False}}
+    only_gone: dict[str, Any] = {"reconcile": {"on_filter_drift": False}}
+    only_drifted: dict[str, Any] = {"reconcile": {"on_delete": False}}
     assert removed(planned(listed, known, **DRIFTED, **only_gone)) == ["gone"]
     assert removed(planned(listed, known, **DRIFTED, **only_drifted)) == ["drifted"]
 

@@ -13,7 +13,7 @@ from mixsync_dagster.model.identifiers import object_id_for
 from mixsync_dagster.model.progress import Counters
 from mixsync_dagster_tests.engine.support import BUCKET, START, SYNC, OddProvider, World, mapping_of
 
-UGLY = ["A.txt", "a.txt", "a//b", "/a", "a/../b", "..", ".", "a b", "a\nb", "\u00e9", "e\u0301", "%2F", "\x7f", "\U0001f600"]
+UGLY = ["A.txt", "a.txt", "a//b", "/a", "a/../b", "..", ".", "a b", "a\nb", "\u00e9", "e\u0301", "%2F", "\x7f"]
 
 
 def test_the_first_sync_places_all(world: World) -> None:
@@ -125,7 +125,7 @@ def test_an_interrupted_listing_removes_nothing_and_the_next_run_goes_on_at_the_
     world.storage.before = lambda _verb, _path: None
     world.forget_requests()
     record = world.run()
-    assert [path for verb, path in world.storage.requests if verb == "list"][0] == "d"
+    assert next(path for verb, path in world.storage.requests if verb == "list") == "d"
     assert record.counters.removed == 2
     assert world.contents() == world.source()
 

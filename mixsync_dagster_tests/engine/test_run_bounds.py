@@ -148,7 +148,7 @@ def test_a_second_worker_is_refused_while_the_first_one_runs(world: World) -> No
 @pytest.mark.parametrize("point", ["announced", "stored", "put", "committing", "sealed", "claimed", "finishing"])
 def test_after_expiry_another_worker_takes_over_and_the_first_writes_nothing_more(world: World, point: str) -> None:
     world.put("a", "b")
-    taken = []
+    taken: list[str] = []
 
     def passing(name: str) -> None:
         if name == point and not taken:
@@ -266,9 +266,7 @@ def test_steps_in_separate_processes_find_back_to_their_run(world: World) -> Non
     from mixsync_dagster.engine.context import RunTicket
 
     tools = world.tools()
-    ticket = begin_run(
-        tools, SYNC, worker_id="w", sync_run_id="r", trigger=Trigger.SCHEDULED, full_sync=False
-    )
+    ticket = begin_run(tools, SYNC, worker_id="w", sync_run_id="r", trigger=Trigger.SCHEDULED, full_sync=False)
     world.clock.advance(timedelta(minutes=5).total_seconds())
     with attached(world.tools(), RunTicket.from_dict(ticket.as_dict())) as run:
         assert run.lock.generation == ticket.generation

@@ -301,7 +301,6 @@ def test_everything_that_fails_makes_a_run_that_is_still_complete(world: World) 
     assert world.sync.consecutive_failures == 0
 
 
-@pytest.mark.xfail(reason="a complete pass does not close the dead letters of items that it did not find")
 def test_no_dead_letter_is_left_of_a_file_that_is_gone(world: World) -> None:
     world.put("a", "b")
     failing(world, "a")

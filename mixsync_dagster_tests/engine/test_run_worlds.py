@@ -45,9 +45,7 @@ def change(world: World, verb: str, path: str, content: bytes) -> None:
 
 
 def live_through(world: World, step: dict[str, Any], *, page_per_shard: bool) -> None:
-    """Change the source, then run with faults at some requests and perhaps an end in mid-run."""
-    for verb, path, content in step["changes"]:
-        change(world, verb, path, content)
+    """Run with faults at some requests and perhaps an end in mid-run."""
     requests = points = 0
     store = MortalStore(world.store)
 
@@ -107,6 +105,8 @@ def test_whatever_happens_the_bucket_ends_up_as_the_source_with_each_object_once
     world = make_world(batch_chunk_size=2, **chosen)
     world.limits = RunLimits(removal_guard_percent=100.0)
     for step in steps:
+        for verb, path, content in step["changes"]:
+            change(world, verb, path, content)
         live_through(world, step, page_per_shard=page_per_shard)
     world.runs_until_settled()
     expect_the_source(world, skip_duplicates=chosen["skip_duplicates"])

@@ -35,9 +35,7 @@ def transferred(
     cap: int = 8,
     inflight_bytes: int = 64 * MEGABYTE,
 ) -> Iterator[list[Transferred]]:
-    return transfer_all(
-        iter(tasks), transfer, clock=clock or SimulatedClock(), cap=cap, inflight_bytes=inflight_bytes
-    )
+    return transfer_all(iter(tasks), transfer, clock=clock or SimulatedClock(), cap=cap, inflight_bytes=inflight_bytes)
 
 
 def flat(parcels: Iterable[list[Transferred]]) -> list[Transferred]:
@@ -145,9 +143,7 @@ def test_bytes_under_way_never_exceed_the_budget() -> None:
 def test_an_item_above_the_budget_goes_alone() -> None:
     gauge = Gauge(wanted=1)
     sizes = [MEGABYTE, 6 * MEGABYTE, MEGABYTE, 6 * MEGABYTE]
-    results = flat(
-        transferred([task(n, size) for n, size in enumerate(sizes)], gauge, inflight_bytes=2 * MEGABYTE)
-    )
+    results = flat(transferred([task(n, size) for n, size in enumerate(sizes)], gauge, inflight_bytes=2 * MEGABYTE))
     assert len(results) == 4
     assert gauge.most_bytes == 6 * MEGABYTE
 

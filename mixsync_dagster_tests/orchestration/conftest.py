@@ -15,7 +15,14 @@ from mixsync_dagster.control.yaml_files import load_text
 from mixsync_dagster.orchestration.resources import MixsyncServices
 from mixsync_dagster.settings import Settings
 from mixsync_dagster.wiring import Services, offered
-from mixsync_dagster_tests.support.s3_servers import ACCESS_KEY, SECRET_KEY, S3Server, TestBucket, moto_bucket, moto_server
+from mixsync_dagster_tests.support.s3_servers import (
+    ACCESS_KEY,
+    SECRET_KEY,
+    S3Server,
+    TestBucket,
+    moto_bucket,
+    moto_server,
+)
 
 __all__ = ["moto_bucket", "moto_server"]
 

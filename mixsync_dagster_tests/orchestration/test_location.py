@@ -81,7 +81,7 @@ def test_every_sync_has_an_asset_with_its_source_upstream_and_its_checks(home):
     assert asset.parent_keys == {dg.AssetKey(["s3", "media", "videos"])}
     assert asset.group_name == "bkt_media"
     assert asset.kinds == {"s3", "bucket"}
-    assert ".mp4" in asset.description
+    assert "extensions `.mp4`" in asset.description
     assert {check.name for check in graph.get_check_keys_for_assets({key})} == {
         "dead_letters",
         "failure_rate",

@@ -25,7 +25,7 @@ def passed_on(spool, value, **where):
 
 def test_a_shard_arrives_as_it_was_sent(spool):
     removed = pa.table(
-        {"source_object_id": ["x"], "object_id": ["o"], "path": ["p"], "version": ["1"], "metadata_version": [None], "size_bytes": [3]},
+        dict(zip(INVENTORY_SCHEMA.names, (["x"], ["o"], ["p"], ["1"], [None], [3]), strict=True)),
         schema=INVENTORY_SCHEMA,
     )
     shard = Shard(

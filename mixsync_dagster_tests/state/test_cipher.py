@@ -50,7 +50,11 @@ def test_another_key_is_told_apart(store, url, clock):
     other.close()
 
 
-@pytest.mark.parametrize("damage", [lambda data: data[:-1] + bytes([data[-1] ^ 1]), lambda _: b"", lambda _: b"\x02abc"])
+def flipped(data: bytes) -> bytes:
+    return data[:-1] + bytes([data[-1] ^ 1])
+
+
+@pytest.mark.parametrize("damage", [flipped, lambda _: b"", lambda _: b"\x02abc"])
 def test_damaged_data_is_told_apart(damage):
     cipher = Cipher(KEY)
     with pytest.raises(ConfigurationError, match="damaged"):
@@ -70,7 +74,8 @@ def test_a_key_file_is_made_once_for_its_owner_only(tmp_path: Path):
     key = load_or_create_key(tmp_path / "home", None)
     assert len(key) == 32
     assert load_or_create_key(tmp_path / "home", None) == key
-    assert [(path.name, path.stat().st_mode & 0o777) for path in (tmp_path / "home").iterdir()] == [("secret.key", 0o600)]
+    modes = {path.name: path.stat().st_mode & 0o777 for path in (tmp_path / "home").iterdir()}
+    assert modes == {"secret.key": 0o600}
 
 
 def test_threads_that_make_the_key_at_once_agree(tmp_path: Path):
@@ -87,7 +92,7 @@ def test_threads_that_make_the_key_at_once_agree(tmp_path: Path):
 def test_a_key_file_that_others_can_read_is_refused(tmp_path: Path):
     load_or_create_key(tmp_path, None)
     (tmp_path / "secret.key").chmod(0o644)
-    with pytest.raises(ConfigurationError, match="can be read by others .mode 644.; run `chmod 600"):
+    with pytest.raises(ConfigurationError, match=r"can be read by others \(mode 644\); run `chmod 600"):
         load_or_create_key(tmp_path, None)
 
 

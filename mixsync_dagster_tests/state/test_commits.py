@@ -6,7 +6,8 @@ import pytest
 
 from mixsync_dagster.errors import StoreUnavailable
 from mixsync_dagster.model.progress import Checkpoint, Commit, Counters, PassKind
-from mixsync_dagster.state.database import Transaction
+from mixsync_dagster.state.database import Database, Transaction
+from mixsync_dagster.state.migrate import upgrade
 from mixsync_dagster.state.store import SqlStateStore
 from mixsync_dagster.testing.contracts.state_samples import BUCKET, SYNC, begin, failure, placed, seed
 from mixsync_dagster_tests.state.test_leases import everything
@@ -68,9 +69,6 @@ def test_a_crash_before_any_statement_of_a_commit_leaves_nothing_of_it(store, mo
 
 
 def test_a_full_disk_is_told_and_loses_nothing(tmp_path, clock):
-    from mixsync_dagster.state.database import Database  # noqa: PLC0415 - only this test goes below the store
-    from mixsync_dagster.state.migrate import upgrade  # noqa: PLC0415 - see above
-
     url = f"sqlite:///{tmp_path}/state.db"
     database = Database.open(url, clock=clock)
     upgrade(database)

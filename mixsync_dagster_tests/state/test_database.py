@@ -65,9 +65,14 @@ def test_a_server_that_ended_our_sessions_is_found_again(store, url):
 @pytest.mark.parametrize("empty_url", ["postgresql"], indirect=True)
 def test_a_session_that_ends_within_a_write_is_told_and_nothing_stays(store, url):
     seed(store)
-    with pytest.raises(StoreUnavailable), store._database.write() as tx:
-        tx.run("DELETE FROM syncs")
-        tx.rows("SELECT pg_terminate_backend(pg_backend_pid())")
+
+    def cut_off() -> None:
+        with store._database.write() as tx:
+            tx.run("DELETE FROM syncs")
+            tx.rows("SELECT pg_terminate_backend(pg_backend_pid())")
+
+    with pytest.raises(StoreUnavailable):
+        cut_off()
     assert len(store.list_syncs()) == 2
 
 

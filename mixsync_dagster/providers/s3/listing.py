@@ -55,11 +55,7 @@ class Listing:
 
     def pages(self, after: bytes | None, hints: Sequence[bytes]) -> Iterator[Page]:
         """Yield the scope behind `after` to its end, in order; `hints` are ascending keys that cut it into parts."""
-        if not self._ordered:
-            # Where keys come in no order, starting after one of them would skip keys that sort before it.
-            yield from self._part_pages(Part(None, None))
-            return
-        if self._scope.only is not None:
+        if not self._ordered or self._scope.only is not None:
             yield from self._part_pages(Part(after, None))
             return
         cuts = self._cuts(after, hints)
