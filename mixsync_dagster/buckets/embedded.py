@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from mixsync_dagster.ports.state import Catalog
 
 
+_UNITS_AT_ONCE = 100
+
+
 class EmbeddedBucket:
     """A Bucket and BlobReader over a catalog and a blob store; it owns `blobs` and closes it."""
 
@@ -46,6 +49,11 @@ class EmbeddedBucket:
         self._answered: set[str] = set()
         """Contents that answered drafts count on and that may not be durable yet."""
         self._deciding = threading.Lock()
+
+    @property
+    def units_at_once(self) -> int:
+        """Many: a put is a look into the catalog, and costs the same for a few drafts as for hundreds."""
+        return _UNITS_AT_ONCE
 
     def store_blob(self, chunks: Iterable[bytes]) -> StoredBlob:
         """Take the bytes into the blob store."""

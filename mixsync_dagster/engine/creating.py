@@ -36,20 +36,24 @@ def create_objects(run: SyncRun, shard: Shard) -> Counters:
 
 
 class _Creation:
-    """The work on one shard: what is gathered for the next unit, and for the next commit."""
+    """The work on one shard: what is gathered for the next put, and for the next commit."""
 
     def __init__(self, run: SyncRun, shard: Shard, checkpoint: Checkpoint) -> None:
         self._run = run
         self._shard = shard
         self._checkpoint = checkpoint
         self._total = Counters()
-        self._unit: list[tuple[int, Draft]] = []
+        self._drafts: list[tuple[int, Draft]] = []
         self._placed: list[PutResult] = []
         self._moved: list[PutResult] = []
         self._failed: list[Failure] = []
         self._vanished: list[str] = []
         self._bytes = 0
         self._since = run.tools.clock.monotonic()
+        sync = run.sync
+        self._put_size = max(
+            sync.batch_size, min(sync.batch_size * run.tools.bucket.units_at_once, sync.resume_checkpoint_frequency)
+        )
 
     def carry_out(self, budget: int) -> Counters:
         """Work on at most `budget` items and return what was done."""
@@ -63,7 +67,7 @@ class _Creation:
         else:
             for task in self._announced(contents):
                 self._draft(task, None)
-        self._put_unit()
+        self._put_units()
         self._commit(last=self._shard.table.num_rows <= budget)
         return self._total
 
@@ -73,6 +77,7 @@ class _Creation:
         columns = [
             table.column(name).to_pylist() for name in (ACTION, RETRY, FIELDS, ERROR_TYPE, ERROR_MESSAGE, PERMANENT)
         ]
+        bucket_id, provider = self._run.sync.bucket_id, self._run.tools.provider_name
         tasks: list[Task] = []
         lost: list[tuple[SourceItem, bool, str, str, bool]] = []
         for number, (item, action, retry, fields, error_type, message, permanent) in enumerate(
@@ -85,7 +90,8 @@ class _Creation:
             elif error_type is not None:
                 lost.append((item, retry, error_type, message, permanent))
             else:
-                tasks.append(Task(number, item, action, fields, retry))
+                object_id = object_id_for(bucket_id, provider, item.source_object_id)
+                tasks.append(Task(number, object_id, item, action, fields, retry))
         self._count_retries([item.source_object_id for item, retry, *_ in lost if retry])
         for item, _, error_type, message, permanent in lost:
             self._fail(item, error_type, message, permanent=permanent)
@@ -140,20 +146,11 @@ class _Creation:
     def _announced(self, tasks: Sequence[Task]) -> Iterator[Task]:
         """Yield the tasks, recording intents and counting retries before the first of each group is begun."""
         group = self._run.sync.resume_checkpoint_frequency
-        bucket_id = self._run.sync.bucket_id
-        provider = self._run.tools.provider_name
         for first in range(0, len(tasks), group):
             members = tasks[first : first + group]
             self._run.tools.store.record_intents(
                 self._run.lock,
-                [
-                    Intent(
-                        object_id_for(bucket_id, provider, task.item.source_object_id),
-                        task.item.source_object_id,
-                        task.item.version,
-                    )
-                    for task in members
-                ],
+                [Intent(task.object_id, task.item.source_object_id, task.item.version) for task in members],
             )
             self._count_retries([task.item.source_object_id for task in members if task.retry])
             self._run.passing("announced")
@@ -164,29 +161,27 @@ class _Creation:
             self._run.tools.store.count_retries(self._run.lock, source_object_ids)
 
     def _drafted(self, task: Task, blobs: Sequence[Blob]) -> Draft:
-        sync, item = self._run.sync, task.item
-        provider = self._run.tools.provider_name
         return Draft(
-            object_id=object_id_for(sync.bucket_id, provider, item.source_object_id),
-            bucket_id=sync.bucket_id,
-            source_provider=provider,
-            item=item,
+            object_id=task.object_id,
+            bucket_id=self._run.sync.bucket_id,
+            source_provider=self._run.tools.provider_name,
+            item=task.item,
             fields={} if task.fields == "{}" else json.loads(task.fields),
             blobs=blobs,
         )
 
     def _draft(self, task: Task, stored: StoredBlob | None) -> None:
         blobs = [] if stored is None else self._run.mapping.blobs_of(task.item, stored)
-        self._unit.append((task.number, self._drafted(task, blobs)))
-        if len(self._unit) >= self._run.sync.batch_size:
-            self._put_unit()
+        self._drafts.append((task.number, self._drafted(task, blobs)))
+        if len(self._drafts) >= self._put_size:
+            self._put_units()
 
-    def _put_unit(self) -> None:
-        if not self._unit:
+    def _put_units(self) -> None:
+        if not self._drafts:
             return
         # In listing order, so that of several items with the same bytes the same one becomes the object.
-        drafts = [draft for _, draft in sorted(self._unit, key=lambda entry: entry[0])]
-        self._unit = []
+        drafts = [draft for _, draft in sorted(self._drafts, key=lambda entry: entry[0])]
+        self._drafts = []
         self._run.passing("stored")
         skip = self._run.sync.skip_duplicates and not self._run.tools.provider.capabilities.rows
         for answer in self._run.tools.bucket.put_objects(drafts, skip_duplicates=skip):
@@ -206,13 +201,13 @@ class _Creation:
             self._failed.append(Failure(item, error_type, message, permanent))
 
     def _commit_if_due(self) -> None:
-        waiting = len(self._placed) + len(self._failed)
+        waiting = len(self._drafts) + len(self._placed) + len(self._failed)
         tools = self._run.tools
         if waiting and (
             waiting >= self._run.sync.resume_checkpoint_frequency
             or tools.clock.monotonic() - self._since >= tools.limits.commit_seconds
         ):
-            self._put_unit()
+            self._put_units()
             self._commit(last=False)
 
     def _commit(self, *, last: bool) -> None:

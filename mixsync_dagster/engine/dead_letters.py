@@ -37,9 +37,7 @@ def settle_dead_letters(view: SyncView, listed: Shard, planned: Shard) -> Shard:
 
 def _marked(planned: pa.Table, letters: Mapping[str, DeadLetter]) -> pa.Table:
     """Return the rows that are to be tried, each with its mark."""
-    identities = zip(
-        planned.column("source_object_id").to_pylist(), planned.column("version").to_pylist(), strict=True
-    )
+    identities = zip(planned.column("source_object_id").to_pylist(), planned.column("version").to_pylist(), strict=True)
     retry: list[bool] = []
     wanted: list[bool] = []
     for source_object_id, version in identities:

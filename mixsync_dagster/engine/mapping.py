@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from mixsync_dagster.engine.attributes import metadata_test
 from mixsync_dagster.engine.context import SyncView
@@ -41,8 +42,9 @@ class _Mapped:
 def map_schema(view: SyncView, shard: Shard) -> Shard:
     """Return the shard with each planned item's fields, or with the reason why they could not be made.
 
-    Items that fail the sync's metadata filters leave the shard with the verdict `metadata_filters`. One request per
-    kind of attribute and item is made, and only when the mapping or a filter names that kind.
+    Items that fail the sync's metadata filters leave the shard with the verdict `metadata_filters`, and those that have
+    an object join what is to be removed where the sync says so. One request per kind of attribute and item is made, and
+    only when the mapping or a filter names that kind.
     """
     table = shard.table
     if table.num_rows == 0 or not (view.mapping.fields or view.metadata_filters):
@@ -52,12 +54,24 @@ def map_schema(view: SyncView, shard: Shard) -> Shard:
     filtered = sum(1 for one in results if one.filtered)
     if filtered:
         verdicts["metadata_filters"] = verdicts.get("metadata_filters", 0) + filtered
-    mapped = _with_results(table, results)
+    passed = pa.array([not one.filtered for one in results], pa.bool_())
     return replace(
         shard,
-        table=mapped.filter(pa.array([not one.filtered for one in results], pa.bool_())),
+        table=_with_results(table, results).filter(passed),
         verdicts=verdicts,
+        removed=_with_drifted(view, shard, table.filter(pc.invert(passed))),
     )
+
+
+def _with_drifted(view: SyncView, shard: Shard, refused: pa.Table) -> pa.Table | None:
+    """Return what is to be removed, with the inventory rows of items that the metadata filters no longer accept."""
+    if refused.num_rows == 0 or not view.sync.reconcile.on_filter_drift:
+        return shard.removed
+    ids = refused.column("source_object_id").to_pylist()
+    drifted = view.tools.store.inventory_of(view.sync.sync_config_id, ids)
+    if drifted.num_rows == 0:
+        return shard.removed
+    return drifted if shard.removed is None else pa.concat_tables([shard.removed, drifted])
 
 
 def _map_items(view: SyncView, items: Sequence[SourceItem]) -> list[_Mapped]:

@@ -30,6 +30,7 @@ class Task:
     """One item on its way into the bucket, with the fields that its object will have (as JSON)."""
 
     number: int
+    object_id: str
     item: SourceItem
     action: str
     fields: str
@@ -43,6 +44,18 @@ class Transferred:
     task: Task
     stored: StoredBlob | None
     error: ItemError | None
+
+
+AHEAD_PARCELS = 256
+"""Parcels handed out beyond those being worked on: the pool goes on while the run's thread commits."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Done:
+    """A parcel's results and when they were there, by the monotonic clock."""
+
+    results: list[Transferred]
+    at: float
 
 
 class _Fatal:
@@ -79,7 +92,7 @@ class _Pool:
         self._clock = clock
         self._width = AdaptiveWidth(cap)
         self._todo: queue.SimpleQueue[list[Task] | None] = queue.SimpleQueue()
-        self._done: queue.SimpleQueue[list[Transferred] | _Fatal] = queue.SimpleQueue()
+        self._done: queue.SimpleQueue[_Done | _Fatal] = queue.SimpleQueue()
         self._threads: list[threading.Thread] = []
         self._alive = 0
         self._stopping = False
@@ -91,7 +104,7 @@ class _Pool:
         outstanding = held_bytes = 0
         units, since = 0.0, self._clock.monotonic()
         while waiting is not None or outstanding:
-            while waiting is not None and outstanding < 2 * self._width.width:
+            while waiting is not None and outstanding < self._width.width + AHEAD_PARCELS:
                 weight = _weight(waiting)
                 if outstanding and held_bytes + weight > inflight_bytes:
                     break
@@ -104,14 +117,15 @@ class _Pool:
             if isinstance(answer, _Fatal):
                 raise answer.error
             outstanding -= 1
-            held_bytes -= _weight([one.task for one in answer])
-            yield answer
-            units += sum(1.0 + (one.stored.size_bytes if one.stored else 0) / RATE_BYTES for one in answer)
-            elapsed = self._clock.monotonic() - since
+            held_bytes -= _weight([one.task for one in answer.results])
+            yield answer.results
+            # Judged by when the results were there, not by when the run's thread came to take them.
+            units += sum(1.0 + (one.stored.size_bytes if one.stored else 0) / RATE_BYTES for one in answer.results)
+            elapsed = answer.at - since
             if elapsed >= PERIOD_SECONDS and waiting is not None:
                 self._width.judge(units / elapsed)
                 self._staff(outstanding)
-                units, since = 0.0, self._clock.monotonic()
+                units, since = 0.0, answer.at
 
     def close(self) -> None:
         """End the threads after the transfers that they are making; parcels not begun are dropped."""
@@ -137,7 +151,8 @@ class _Pool:
             if self._stopping:
                 continue
             try:
-                self._done.put([self._one(task) for task in parcel])
+                results = [self._one(task) for task in parcel]
+                self._done.put(_Done(results, self._clock.monotonic()))
             except BaseException as error:  # noqa: BLE001 - carried to the run's thread, which raises it
                 self._done.put(_Fatal(error))
 

@@ -11,21 +11,28 @@ PERIOD_SECONDS = 0.25
 _GAIN = 1.15
 """A wider pool must be at least this much faster to be kept: less is noise."""
 
-_PATIENCE = 40
-"""Periods to stay with a width that was found best before looking again."""
+_PATIENCE = 12
+"""Periods to stay with a width that was found best before looking again: a moment's noise is soon corrected."""
 
 
 class AdaptiveWidth:
-    """Climbs by fours, later by twos, while the throughput grows; falls back when it does not."""
+    """Climbs by fours, later by twos, while the throughput grows; falls back when it does not.
+
+    The first period after a change is not judged: transfers begun at the old width end in it.
+    """
 
     def __init__(self, cap: int) -> None:
         self._cap = max(1, cap)
         self.width = min(FIRST_WIDTH, self._cap)
         self._narrower: tuple[int, float] | None = None
         self._resting = 0
+        self._settling = False
 
     def judge(self, rate: float) -> int:
         """Take the throughput that the present width reached over a period; return the width for the next one."""
+        if self._settling:
+            self._settling = False
+            return self.width
         if self._resting > 0:
             self._resting -= 1
             if self._resting == 0:
@@ -43,4 +50,5 @@ class AdaptiveWidth:
         if self.width >= self._cap:
             return
         self._narrower = (self.width, rate)
+        self._settling = True
         self.width = min(self._cap, self.width * (4 if self.width < 64 else 2))  # noqa: PLR2004 - see the class

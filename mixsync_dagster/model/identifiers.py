@@ -12,12 +12,11 @@ _BATCH_PREFIX = "btch_"
 def _digest(kind: bytes, parts: Iterable[str]) -> str:
     # Length prefixes keep ("a", "bc") and ("ab", "c") apart; surrogatepass keeps names that are not valid Unicode
     # distinct.
-    hasher = hashlib.blake2b(kind, digest_size=16)
+    told = [kind]
     for part in parts:
         data = part.encode("utf-8", "surrogatepass")
-        hasher.update(b"%d:" % len(data))
-        hasher.update(data)
-    return hasher.hexdigest()
+        told.append(b"%d:%s" % (len(data), data))
+    return hashlib.blake2b(b"".join(told), digest_size=16).hexdigest()
 
 
 def object_id_for(bucket_id: str, source_provider: str, source_object_id: str) -> str:

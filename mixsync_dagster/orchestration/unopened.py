@@ -60,6 +60,11 @@ class UnopenedProvider(_Refusing):
 class UnopenedBucket(_Refusing):
     """A Bucket that raises the reason why there is none."""
 
+    @property
+    def units_at_once(self) -> int:
+        """One."""
+        return 1
+
     def store_blob(self, chunks: Iterable[bytes]) -> StoredBlob:  # noqa: ARG002 - the protocol's
         """Raise the reason."""
         self._refuse()

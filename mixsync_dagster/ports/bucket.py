@@ -31,6 +31,11 @@ class Bucket(Protocol):
     Every method may be repeated after a crash with the same arguments and the same effect.
     """
 
+    @property
+    def units_at_once(self) -> int:
+        """Return how many units of the sync's `batch_size` one put may hold; 1 where a put is a request."""
+        ...
+
     def store_blob(self, chunks: Iterable[bytes]) -> StoredBlob:
         """Take the bytes, hashing on the way, and return what they are. Called from many threads at once.
 
@@ -40,7 +45,7 @@ class Bucket(Protocol):
         ...
 
     def put_objects(self, drafts: Sequence[Draft], *, skip_duplicates: bool) -> Sequence[PutResult | PutFailure]:
-        """Put at most 100 drafts; the answer has their order.
+        """Put at most `units_at_once` units of at most 100 drafts; the answer has their order.
 
         A draft whose object exists in its version is ALREADY_PRESENT; in another version, REPLACED with the same
         object_id. With `skip_duplicates`, a draft that is not there yet and whose every blob's bytes already belong to

@@ -7,6 +7,7 @@ import json
 import shutil
 import signal
 import sys
+import tempfile
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -122,7 +123,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--work",
         type=Path,
-        default=Path(__file__).parent / ".work",
+        default=Path(tempfile.gettempdir()) / "mixsync-benchmarks",
         metavar="DIR",
         help="where data sets are kept and each run gets a new folder (default: %(default)s)",
     )

@@ -45,9 +45,12 @@ def test_the_server_ends_when_its_parent_is_killed():
     source = Source(parent.stdout.readline().strip())
     parent.kill()
     parent.communicate()
-    clock = SystemClock()
-    deadline = clock.monotonic() + 20
     with pytest.raises(MixsyncError, match="does not answer"):
-        while clock.monotonic() < deadline:
-            source.put(Sample("a", b"", "text/plain"))
-            clock.sleep(0.05)
+        keep_writing(source, SystemClock(), seconds=20)
+
+
+def keep_writing(source, clock, *, seconds):
+    deadline = clock.monotonic() + seconds
+    while clock.monotonic() < deadline:
+        source.put(Sample("a", b"", "text/plain"))
+        clock.sleep(0.05)

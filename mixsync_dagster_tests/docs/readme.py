@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +21,13 @@ class Block:
 
     language: str
     text: str
+
+
+def files_below(folder: Path) -> Iterator[Path]:
+    """Yield every file of the project below a folder; work folders and caches are not entered."""
+    for place, folders, names in os.walk(folder):
+        folders[:] = sorted(one for one in folders if one != "__pycache__" and not one.startswith("."))
+        yield from (Path(place, name) for name in sorted(names))
 
 
 def text() -> str:
@@ -48,7 +57,9 @@ def parts() -> dict[str, str]:
 
 def with_parts(written: dict[str, str]) -> str:
     """Return the README with its generated parts replaced. Raises KeyError for a part that nothing writes."""
-    return _PART.sub(lambda found: f"<!-- generated: {found[1]} -->\n{written[found[1]]}<!-- end: {found[1]} -->", text())
+    return _PART.sub(
+        lambda found: f"<!-- generated: {found[1]} -->\n{written[found[1]]}<!-- end: {found[1]} -->", text()
+    )
 
 
 def table_after(heading: str) -> list[list[str]]:

@@ -19,7 +19,16 @@ from pydantic_core import PydanticUndefined
 
 from mixsync_dagster import errors
 from mixsync_dagster.cli import app
-from mixsync_dagster.model import buckets, connections, credentials, documents, filters, mapping, provider_configs, syncs
+from mixsync_dagster.model import (
+    buckets,
+    connections,
+    credentials,
+    documents,
+    filters,
+    mapping,
+    provider_configs,
+    syncs,
+)
 from mixsync_dagster.providers.s3.dialects import DIALECTS
 from mixsync_dagster.settings import SETTING_ROWS
 from mixsync_dagster.wiring import DESTINATIONS, PROVIDERS

@@ -59,6 +59,7 @@ def test_a_submission_that_fails_is_made_by_the_next_run(world: World) -> None:
     with pytest.raises(StoreUnavailable):
         world.run()
     assert [batch.state for batch in batches(world)] == ["sealed"]
+    assert [entry.attempts for entry in world.store.pending_submissions(SYNC, limit=10)] == [1]
     record = world.run()
     assert (record.status, record.counters.batches_created) == ("completed", 1)
     assert [batch.state for batch in batches(world)] == ["submitted"]

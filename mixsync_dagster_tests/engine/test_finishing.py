@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -280,21 +281,27 @@ def test_the_end_of_a_run_whose_lock_is_lost_writes_nothing(world: World) -> Non
     assert world.sync.consecutive_failures == 0
 
 
-def test_an_incomplete_pass_removes_nothing(world: World) -> None:
-    world.put("a", "b")
+class Unordered(OddProvider):
+    """Lists in no order that it could say spans of."""
+
+    def list_pages(self, after: Any = None, *, hints: Any = ()) -> Any:
+        """Leave the spans out."""
+        for page in super().list_pages(after, hints=hints):
+            yield replace(page, span=None)
+
+
+def test_an_unordered_listing_removes_what_it_did_not_hold(world: World) -> None:
+    unordered = Unordered(world.storage)
+    unordered.changes = {"ordered_listing": False}
+    world.provider = unordered
+    world.put(*"abcdefgh")
     world.run()
     world.storage.delete("a")
-
-    class Spanless(OddProvider):
-        def list_pages(self, after: Any = None, *, hints: Any = ()) -> Any:
-            from dataclasses import replace
-
-            return (replace(page, span=None) for page in super().list_pages(after, hints=hints))
-
-    world.provider = Spanless(world.storage)
-    record = world.run()
-    assert (record.status, record.counters.removed) == ("completed", 0)
-    assert sorted(world.contents()) == ["a", "b"]
+    world.storage.delete("h")
+    world.storage.before = lambda verb, _path: world.clock.advance(2.5 if verb == "list" else 0)
+    assert world.run().counters.removed == 2
+    assert sorted(world.contents()) == list("bcdefg")
+    assert world.run().counters.unchanged == 6
 
 
 def test_a_full_sync_asked_for_during_a_run_is_due_at_once(world: World) -> None:

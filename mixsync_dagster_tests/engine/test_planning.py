@@ -9,8 +9,8 @@ import pyarrow as pa
 import pytest
 
 from mixsync_dagster.engine.context import SyncView, Toolbox
-from mixsync_dagster.engine.filtering import filter_items
 from mixsync_dagster.engine.dead_letters import RETRY
+from mixsync_dagster.engine.filtering import filter_items
 from mixsync_dagster.engine.planning import ACTION, plan_changes
 from mixsync_dagster.model.items import Shard, Span
 from mixsync_dagster.model.progress import INVENTORY_SCHEMA, DeadLetter

@@ -121,6 +121,16 @@ def test_no_batch_is_made_where_none_is_wanted(make_world: Callable[..., World])
     assert world.handler.calls == []
 
 
+def test_what_was_placed_without_batches_is_in_none_later(make_world: Callable[..., World]) -> None:
+    world = make_world(skip_batch_submission=True)
+    world.put("a")
+    world.run()
+    world.store.update_sync(SYNC, {"skip_batch_submission": False})
+    world.put("b")
+    world.run()
+    assert world.batched() == [(world.objects()["b"].object_id, world.objects()["b"].version)]
+
+
 def test_a_duplicate_is_in_no_batch(world: World) -> None:
     world.storage.put("a", b"same")
     world.storage.put("b", b"same")

@@ -27,7 +27,6 @@ def test_a_duplicate_whose_metadata_changes_stays_a_duplicate(world: World) -> N
     assert world.run().counters.unchanged == 2
 
 
-@pytest.mark.xfail(reason="metadata filters are looked at for items that need work, and remove nothing")
 def test_an_item_that_no_longer_passes_the_metadata_filters_loses_its_object(
     make_world: Callable[..., World],
 ) -> None:

@@ -20,7 +20,7 @@ PATIENCE_SECONDS = 20.0
 
 def task(number: int, size_bytes: int | None = MEGABYTE) -> Task:
     item = SourceItem(f"memory/{number}", str(number), "v1", size_bytes=size_bytes)
-    return Task(number, item, "create", "{}", retry=False)
+    return Task(number, f"obj_{number}", item, "create", "{}", retry=False)
 
 
 def stored(item: SourceItem) -> StoredBlob:

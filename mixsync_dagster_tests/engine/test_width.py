@@ -21,33 +21,38 @@ def test_a_low_cap_bounds_even_the_first_width(cap: int, first: int) -> None:
 
 
 def test_it_climbs_by_fours_and_later_by_twos_while_throughput_grows() -> None:
-    assert widths(AdaptiveWidth(1000), [100, 200, 400, 800, 1600]) == [32, 128, 256, 512, 1000]
+    grown = widths(AdaptiveWidth(1000), [100, 0, 200, 0, 400, 0, 800, 0, 1600])
+    assert grown == [32, 32, 128, 128, 256, 256, 512, 512, 1000]
 
 
 def test_it_never_goes_over_the_cap() -> None:
-    assert widths(AdaptiveWidth(20), [100, 200, 400, 800]) == [20, 20, 20, 20]
+    assert widths(AdaptiveWidth(20), [100, 0, 200, 400, 800]) == [20, 20, 20, 20, 20]
+
+
+def test_the_first_period_at_a_new_width_is_not_judged() -> None:
+    assert widths(AdaptiveWidth(256), [100, 1, 200]) == [32, 32, 128]
 
 
 def test_it_falls_back_when_wider_was_not_clearly_faster() -> None:
-    assert widths(AdaptiveWidth(256), [100, 114]) == [32, 8]
+    assert widths(AdaptiveWidth(256), [100, 0, 114]) == [32, 32, 8]
 
 
 def test_a_gain_of_fifteen_percent_is_enough_to_stay_wider() -> None:
-    assert widths(AdaptiveWidth(256), [100, 116]) == [32, 128]
+    assert widths(AdaptiveWidth(256), [100, 0, 116]) == [32, 32, 128]
 
 
-def test_it_rests_for_forty_periods_before_it_looks_again() -> None:
+def test_it_rests_for_twelve_periods_before_it_looks_again() -> None:
     width = AdaptiveWidth(256)
-    widths(width, [100, 100])
-    assert widths(width, [100.0] * 39) == [8] * 39
+    widths(width, [100, 0, 100])
+    assert widths(width, [100.0] * 11) == [8] * 11
     assert width.judge(100) == 32
 
 
 def test_a_second_look_is_measured_against_the_present_throughput() -> None:
     width = AdaptiveWidth(256)
-    widths(width, [100, 100] + [50.0] * 40)
+    widths(width, [100, 0, 100] + [50.0] * 12)
     assert width.width == 32
-    assert width.judge(60) == 128
+    assert widths(width, [0, 60]) == [32, 128]
 
 
 def test_with_a_cap_of_one_it_stays_at_one() -> None:

@@ -1,0 +1,63 @@
+"""What the README shows as configuration is accepted."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+import yaml
+
+from mixsync_dagster.control.definitions import parse_definitions
+from mixsync_dagster.control.yaml_files import load_definitions
+from mixsync_dagster.model.documents import ConfigDocument
+from mixsync_dagster.model.validation import parse
+from mixsync_dagster.orchestration.ops import SyncBucketConfig
+from mixsync_dagster_tests.docs import readme
+
+SECTIONS = {"connections", "buckets", "syncs"}
+
+
+def yaml_blocks() -> list[dict[str, Any]]:
+    return [yaml.safe_load(block.text) for block in readme.blocks("yaml")]
+
+
+def test_the_first_sync_is_accepted_as_one_document() -> None:
+    whole: dict[str, Any] = {}
+    for block in yaml_blocks():
+        if SECTIONS & set(block):
+            whole |= block
+    document = parse(ConfigDocument, whole)
+    assert list(document.connections) == ["media-s3"]
+    assert list(document.buckets) == ["bkt_media"]
+    assert list(document.syncs) == ["videos"]
+    assert document.syncs["videos"].bucket_id == "bkt_media"
+    assert document.syncs["videos"].connection_id == "media-s3"
+
+
+def test_the_run_config_is_accepted() -> None:
+    configs = [block for block in yaml_blocks() if not SECTIONS & set(block)]
+    assert configs == [{"sync": "videos", "full_sync": False}]
+    assert SyncBucketConfig(**configs[0]).sync == "videos"
+
+
+def test_every_block_of_yaml_is_checked_by_one_of_these() -> None:
+    assert len(yaml_blocks()) == 4
+
+
+def test_the_policy_allows_reading_and_nothing_else() -> None:
+    policy = json.loads(readme.blocks("json")[0].text)
+    actions = [
+        action
+        for statement in policy["Statement"]
+        for action in ([statement["Action"]] if isinstance(statement["Action"], str) else statement["Action"])
+    ]
+    assert actions == ["s3:ListBucket", "s3:GetObject", "s3:GetObjectTagging"]
+
+
+@pytest.mark.parametrize("folder", ["media"])
+def test_the_packaged_examples_are_accepted(folder: str) -> None:
+    definitions = load_definitions([readme.ROOT / "mixsync_dagster" / "examples" / folder])
+    document = parse_definitions(definitions)
+    assert {sync.connection_id for sync in document.syncs.values()} <= set(document.connections)
+    assert {sync.bucket_id for sync in document.syncs.values()} <= set(document.buckets)
