@@ -36,15 +36,17 @@ def shards(run: SyncRun) -> list[Shard]:
 
 
 class Watched:
-    """Passes calls on and remembers them; a call may be replaced."""
+    """Passes calls on and remembers them; a call, or a value, may be replaced."""
 
-    def __init__(self, target: Any, **replaced: Callable[..., Any]) -> None:
+    def __init__(self, target: Any, **replaced: Any) -> None:
         self._target = target
         self._replaced = replaced
         self.calls: list[tuple[str, tuple[Any, ...]]] = []
 
     def __getattr__(self, name: str) -> Any:
         method = self._replaced.get(name) or getattr(self._target, name)
+        if not callable(method):
+            return method
 
         def call(*args: Any, **kwargs: Any) -> Any:
             self.calls.append((name, args))
@@ -59,7 +61,7 @@ class Watched:
 def test_a_shard_is_put_in_units_of_the_batch_size(make_world: Callable[..., World]) -> None:
     world = make_world(batch_size=3)
     world.put(*"abcdefgh")
-    bucket = Watched(world.open_bucket())
+    bucket = Watched(world.open_bucket(), units_at_once=1)
     with running(world, bucket=bucket) as run:
         (shard,) = shards(run)
         assert create_objects(run, shard) == Counters(discovered=8, created=8, bytes=8)
@@ -133,7 +135,7 @@ def test_slow_work_is_committed_every_two_seconds(make_world: Callable[..., Worl
 
     with running(world) as run:
         store = Watched(world.store)
-        tools = world.tools(store=store, bucket=Watched(real, put_objects=put_objects))
+        tools = world.tools(store=store, bucket=Watched(real, put_objects=put_objects, units_at_once=1))
         create_objects(SyncRun(tools, run.sync, run.ticket, run.keeper), shards(run)[0])
     assert [len(step.placed) for step in commits(store)] == [3, 3, 3, 3, 0]
 
@@ -283,3 +285,12 @@ def test_the_narrower_of_sync_and_limits_bounds_the_transfers(
     with running(world) as run:
         create_objects(run, shards(run)[0])
     assert most == widest
+
+
+def test_a_bucket_that_takes_several_units_at_once_gets_them_together(make_world: Callable[..., World]) -> None:
+    world = make_world(batch_size=2)
+    world.put(*"abcdefgh")
+    bucket = Watched(world.open_bucket(), units_at_once=3)
+    with running(world, bucket=bucket) as run:
+        create_objects(run, shards(run)[0])
+    assert [len(drafts) for (drafts,) in bucket.arguments("put_objects")] == [6, 2]

@@ -269,6 +269,14 @@ def test_a_refused_position_makes_the_next_run_begin_anew(make_world: Callable[.
     assert world.contents() == world.source()
 
 
+def test_a_provider_that_refuses_every_position_leaves_no_position_behind(world: World) -> None:
+    failed_run(world, CursorExpired("the position is no longer known; the listing starts again."))
+    assert world.store.get_run("run-1").status == "interrupted"
+    assert world.store.load_checkpoint(SYNC) is None
+    assert (world.sync.status, world.sync.consecutive_failures) == ("ACTIVE", 0)
+    assert seconds_until_due(world) == 300
+
+
 def test_the_end_of_a_run_whose_lock_is_lost_writes_nothing(world: World) -> None:
     from mixsync_dagster.engine.beginning import begin_run
     from mixsync_dagster.model.progress import Trigger

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
-
 from mixsync_dagster.engine.run import run_sync
 from mixsync_dagster.model.progress import RunRecord
 from mixsync_dagster_tests.engine.support import OddProvider, World, sync_of
