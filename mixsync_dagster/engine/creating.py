@@ -6,14 +6,16 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from mixsync_dagster.engine.context import SyncRun
-from mixsync_dagster.engine.dead_letters import RETRY
-from mixsync_dagster.engine.mapping import ERROR_MESSAGE, ERROR_TYPE, FIELDS, PERMANENT, is_vanished
-from mixsync_dagster.engine.planning import ACTION, Action
-from mixsync_dagster.engine.transfers import Task, Transferred, transfer_all
+from mixsync_dagster.engine.mapping import is_vanished
+from mixsync_dagster.engine.planning import Action
+from mixsync_dagster.engine.tasks import Task, group_of
+from mixsync_dagster.engine.transfers import Transferred, transfer_all
 from mixsync_dagster.errors import Conflict, ItemError
-from mixsync_dagster.model.identifiers import object_id_for
-from mixsync_dagster.model.items import Shard, SourceItem, items_of
+from mixsync_dagster.model.items import Shard, SourceItem
 from mixsync_dagster.model.objects import Blob, Draft, PutResult, PutStatus, StoredBlob
 from mixsync_dagster.model.progress import Checkpoint, Commit, Counters, Failure, Intent
 from mixsync_dagster.ports.bucket import PutFailure
@@ -57,71 +59,57 @@ class _Creation:
 
     def carry_out(self, budget: int) -> Counters:
         """Work on at most `budget` items and return what was done."""
-        tasks = self._prepare(budget)
-        self._run.tools.reporter.planned(len(tasks), sum(task.item.size_bytes or 0 for task in tasks))
-        movable = self._movable(tasks)
-        self._move([task for task in tasks if task.number in movable])
-        contents = [task for task in tasks if task.number not in movable]
+        rows = self._shard.table.slice(0, budget)
+        self._run.tools.reporter.planned(rows.num_rows, pc.sum(rows.column("size_bytes")).as_py() or 0)
+        for one in self._shard.rejected:
+            item = SourceItem(one.source_object_id, one.path, version="")
+            self._fail(Failure(item, one.error_type, one.message, permanent=True))
+        tasks = self._announced(rows)
         if self._run.mapping.blobs:
-            self._transfer(contents)
+            self._transfer(tasks)
         else:
-            for task in self._announced(contents):
+            for task in tasks:
                 self._draft(task, None)
+                self._commit_if_due()
         self._put_units()
         self._commit(last=self._shard.table.num_rows <= budget)
         return self._total
 
-    def _prepare(self, budget: int) -> list[Task]:
-        """Return the tasks within the budget; items that have failed already are recorded as failures."""
-        table = self._shard.table.slice(0, budget)
-        columns = [
-            table.column(name).to_pylist() for name in (ACTION, RETRY, FIELDS, ERROR_TYPE, ERROR_MESSAGE, PERMANENT)
-        ]
-        bucket_id, provider = self._run.sync.bucket_id, self._run.tools.provider_name
-        tasks: list[Task] = []
-        lost: list[tuple[SourceItem, bool, str, str, bool]] = []
-        for number, (item, action, retry, fields, error_type, message, permanent) in enumerate(
-            zip(items_of(table), *columns, strict=True)
-        ):
-            if item.unreadable is not None and action != Action.MOVE:
-                # Before the mapping's failure, which is only that of attributes that were not asked for.
-                sentence = f"the storage says that its bytes cannot be read now: {item.unreadable}."
-                lost.append((item, retry, item.unreadable, sentence, True))
-            elif error_type is not None:
-                lost.append((item, retry, error_type, message, permanent))
-            else:
-                object_id = object_id_for(bucket_id, provider, item.source_object_id)
-                tasks.append(Task(number, object_id, item, action, fields, retry))
-        self._count_retries([item.source_object_id for item, retry, *_ in lost if retry])
-        for item, _, error_type, message, permanent in lost:
-            self._fail(item, error_type, message, permanent=permanent)
-        for one in self._shard.rejected:
-            self._fail(
-                SourceItem(one.source_object_id, one.path, version=""),
-                one.error_type,
-                one.message,
-                permanent=True,
+    def _announced(self, rows: pa.Table) -> Iterator[Task]:
+        """Yield the rows' tasks, recording intents and counting retries before the first of each group is begun.
+
+        Items that have failed already, and those whose object only changes its fields, are dealt with on the way.
+        """
+        sync, tools = self._run.sync, self._run.tools
+        size = sync.resume_checkpoint_frequency
+        for first in range(0, rows.num_rows, size):
+            group = group_of(rows.slice(first, size), first, bucket_id=sync.bucket_id, provider=tools.provider_name)
+            tools.store.record_intents(
+                self._run.lock,
+                [Intent(task.object_id, task.item.source_object_id, task.item.version) for task in group.tasks],
             )
-        return tasks
+            if group.retried:
+                tools.store.count_retries(self._run.lock, group.retried)
+            self._run.passing("announced")
+            for failure in group.failures:
+                self._fail(failure)
+            yield from self._with_moves_made(group.tasks)
 
-    def _movable(self, tasks: Sequence[Task]) -> set[int]:
-        """Return which tasks only change an object; a duplicate has none of its own, so its bytes are read again."""
-        numbers = {self._object_id(task): task.number for task in tasks if task.action == Action.MOVE}
-        found = self._run.tools.bucket.find_objects(list(numbers)) if numbers else ()
-        return {numbers[stored.object_id] for stored in found}
+    def _with_moves_made(self, tasks: Sequence[Task]) -> Iterator[Task]:
+        """Yield the tasks whose bytes are needed; a duplicate has no object of its own to move."""
+        moving = {task.object_id for task in tasks if task.action == Action.MOVE}
+        found = self._run.tools.bucket.find_objects(list(moving)) if moving else ()
+        movable = {stored.object_id for stored in found}
+        for task in tasks:
+            if task.action == Action.MOVE and task.object_id in movable:
+                self._moved.append(PutResult(self._drafted(task, []), PutStatus.REPLACED, task.object_id))
+            else:
+                yield task
 
-    def _object_id(self, task: Task) -> str:
-        return object_id_for(self._run.sync.bucket_id, self._run.tools.provider_name, task.item.source_object_id)
-
-    def _move(self, tasks: Sequence[Task]) -> None:
-        for task in self._announced(tasks):
-            draft = self._drafted(task, [])
-            self._moved.append(PutResult(draft, PutStatus.REPLACED, draft.object_id))
-
-    def _transfer(self, tasks: Sequence[Task]) -> None:
+    def _transfer(self, tasks: Iterator[Task]) -> None:
         tools = self._run.tools
         results = transfer_all(
-            self._announced(tasks),
+            tasks,
             self._store,
             clock=tools.clock,
             cap=min(self._run.sync.sync_concurrency or tools.limits.concurrency, tools.limits.concurrency),
@@ -142,23 +130,6 @@ class _Creation:
             self._bytes += result.stored.size_bytes
             self._draft(result.task, result.stored)
         self._commit_if_due()
-
-    def _announced(self, tasks: Sequence[Task]) -> Iterator[Task]:
-        """Yield the tasks, recording intents and counting retries before the first of each group is begun."""
-        group = self._run.sync.resume_checkpoint_frequency
-        for first in range(0, len(tasks), group):
-            members = tasks[first : first + group]
-            self._run.tools.store.record_intents(
-                self._run.lock,
-                [Intent(task.object_id, task.item.source_object_id, task.item.version) for task in members],
-            )
-            self._count_retries([task.item.source_object_id for task in members if task.retry])
-            self._run.passing("announced")
-            yield from members
-
-    def _count_retries(self, source_object_ids: Sequence[str]) -> None:
-        if source_object_ids:
-            self._run.tools.store.count_retries(self._run.lock, source_object_ids)
 
     def _drafted(self, task: Task, blobs: Sequence[Blob]) -> Draft:
         return Draft(
@@ -192,13 +163,13 @@ class _Creation:
         self._run.passing("put")
 
     def _fail_by(self, item: SourceItem, error: ItemError) -> None:
-        self._fail(item, error.error_type, str(error), permanent=error.permanent)
+        self._fail(Failure(item, error.error_type, str(error), error.permanent))
 
-    def _fail(self, item: SourceItem, error_type: str, message: str, *, permanent: bool) -> None:
-        if is_vanished(error_type):
-            self._vanished.append(item.source_object_id)
+    def _fail(self, failure: Failure) -> None:
+        if is_vanished(failure.error_type):
+            self._vanished.append(failure.item.source_object_id)
         else:
-            self._failed.append(Failure(item, error_type, message, permanent))
+            self._failed.append(failure)
 
     def _commit_if_due(self) -> None:
         waiting = len(self._drafts) + len(self._placed) + len(self._failed)

@@ -12,7 +12,7 @@ from mixsync_dagster.model.items import Shard
 from mixsync_dagster.model.progress import DeadLetter
 
 RETRY = "retry"
-"""Column of planned rows: whether the item is a waiting dead letter, so that this attempt is counted before it is made."""
+"""Column of planned rows: whether the item is a waiting dead letter, whose attempt is counted before it is made."""
 
 
 def settle_dead_letters(view: SyncView, listed: Shard, planned: Shard) -> Shard:

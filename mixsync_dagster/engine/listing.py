@@ -31,7 +31,7 @@ def list_items(view: SyncView, cursor: str | None) -> Iterator[Shard]:
     Stops early once `max_objects_per_run` items are known to need work; the run then ends with a resume position.
     Raises what `Provider.list_pages` raises.
     """
-    tools, sync = view.tools, view.sync
+    sync = view.sync
     listed = needing_work = 0
     for shard in _shards(view, _pages(view, cursor)):
         yield shard
@@ -121,7 +121,7 @@ def _join(number: int, pages: list[Page]) -> Shard:
 
 
 def _last_of_each(table: pa.Table) -> pa.Table:
-    """Return the table without the earlier rows of ids that occur more than once, as unordered listings may tell them."""
+    """Return the table without earlier rows of ids that occur more than once, as unordered listings may have them."""
     ids = table.column("source_object_id")
     if pc.count_distinct(ids).as_py() == table.num_rows:
         return table

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from mixsync_dagster.engine.tasks import Task
 from mixsync_dagster.engine.width import PERIOD_SECONDS, AdaptiveWidth
 from mixsync_dagster.errors import ItemError
 from mixsync_dagster.model.items import SourceItem
@@ -23,18 +24,6 @@ CHUNK_BYTES = 8 * 1024 * 1024
 
 RATE_BYTES = 64 * 1024
 """Bytes that count as much as one item when throughput is compared."""
-
-
-@dataclass(frozen=True, slots=True)
-class Task:
-    """One item on its way into the bucket, with the fields that its object will have (as JSON)."""
-
-    number: int
-    object_id: str
-    item: SourceItem
-    action: str
-    fields: str
-    retry: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from mixsync_dagster.engine.transfers import AHEAD_PARCELS, Task, Transferred, transfer_all
+from mixsync_dagster.engine.tasks import Task
+from mixsync_dagster.engine.transfers import AHEAD_PARCELS, Transferred, transfer_all
 from mixsync_dagster.errors import ItemCorrupt, ItemVanished, ProviderUnavailable
 from mixsync_dagster.model.items import SourceItem
 from mixsync_dagster.model.objects import StoredBlob

@@ -20,6 +20,8 @@ PAGES_BUFFERED = 4
 """Pages a part may be ahead of the consumer; with eight parts at most 32 pages wait, about 8 MB."""
 HINT_ROWS = 4_000
 """Distance between hints that keeps all parts busy: a part that the consumer has not reached stops at its buffer."""
+MOST_PROPOSED = 32
+"""Parts made of the folders of a scope whose distribution is not known yet."""
 _EMPTY_PAGES = 1_000
 
 ListRequest = Callable[[bytes, bytes | None, str | None, bool], ListedPage]
@@ -66,7 +68,7 @@ class Listing:
             if first.cursor is None:
                 return
             after = key_of(first.cursor, self._scope.prefix)
-            cuts = self._cuts(after, self._request(self._scope.prefix, after, None, True).prefixes)
+            cuts = _thinned(self._cuts(after, self._request(self._scope.prefix, after, None, True).prefixes))
         edges = [after, *cuts, None]
         parts = [Part(low, high) for low, high in pairwise(edges)]
         if len(parts) == 1:
@@ -127,6 +129,12 @@ class Listing:
             raise ConfigurationError(
                 "dialect: the service lists keys out of order, which this dialect says it does not; give generic."
             )
+
+
+def _thinned(cuts: list[bytes]) -> list[bytes]:
+    """Return at most MOST_PROPOSED of the cuts, evenly: every part costs a request, and folders may be tiny."""
+    step = -(-len(cuts) // MOST_PROPOSED) or 1
+    return cuts[::step]
 
 
 def _first_rows(page: ListedPage, count: int, *, truncated: bool) -> ListedPage:
