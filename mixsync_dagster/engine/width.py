@@ -11,12 +11,17 @@ PERIOD_SECONDS = 0.25
 _GAIN = 1.15
 """A wider pool must be at least this much faster to be kept: less is noise."""
 
+_WAITING_SECONDS = 0.01
+"""A transfer of one unit that takes longer than this, with few at once, waits for an answer most of the time."""
+
 _PATIENCE = 12
 """Periods to stay with a width that was found best before looking again: a moment's noise is soon corrected."""
 
 
 class AdaptiveWidth:
     """Climbs by fours, later by twos, while the throughput grows; falls back when it does not.
+
+    Where a single transfer takes so long that only waiting explains it, the first step goes to the cap at once.
 
     The first period after a change is not judged: transfers begun at the old width end in it.
     """
@@ -51,4 +56,7 @@ class AdaptiveWidth:
             return
         self._narrower = (self.width, rate)
         self._settling = True
-        self.width = min(self._cap, self.width * (4 if self.width < 64 else 2))  # noqa: PLR2004 - see the class
+        if self.width == FIRST_WIDTH and self.width / max(rate, 1.0) > _WAITING_SECONDS:
+            self.width = self._cap
+        else:
+            self.width = min(self._cap, self.width * (4 if self.width < 64 else 2))  # noqa: PLR2004 - see the class

@@ -8,7 +8,8 @@ from mixsync_dagster.engine.width import AdaptiveWidth
 
 
 def widths(width: AdaptiveWidth, rates: list[float]) -> list[int]:
-    return [width.judge(rate) for rate in rates]
+    """Judge rates given in hundreds of units a second, and return the width after each."""
+    return [width.judge(100 * rate) for rate in rates]
 
 
 def test_the_search_begins_with_eight() -> None:
@@ -45,7 +46,7 @@ def test_it_rests_for_twelve_periods_before_it_looks_again() -> None:
     width = AdaptiveWidth(256)
     widths(width, [100, 0, 100])
     assert widths(width, [100.0] * 11) == [8] * 11
-    assert width.judge(100) == 32
+    assert widths(width, [100]) == [32]
 
 
 def test_a_second_look_is_measured_against_the_present_throughput() -> None:
@@ -57,3 +58,11 @@ def test_a_second_look_is_measured_against_the_present_throughput() -> None:
 
 def test_with_a_cap_of_one_it_stays_at_one() -> None:
     assert widths(AdaptiveWidth(1), [1, 100, 10_000]) == [1, 1, 1]
+
+
+def test_where_transfers_mostly_wait_the_first_step_goes_to_the_cap() -> None:
+    assert widths(AdaptiveWidth(256), [2.6]) == [256]
+
+
+def test_a_jump_that_gained_nothing_is_taken_back() -> None:
+    assert widths(AdaptiveWidth(256), [2.6, 0, 2.7]) == [256, 256, 8]
