@@ -201,7 +201,7 @@ class _Creation:
                 shards_done=checkpoint.shards_done + 1,
                 listed_to_end=shard.cursor is None,
             )
-            self._vanished += shard.vanished
+            self._vanished += shard.settled
             if shard.removed is not None:
                 missing = shard.removed.column("source_object_id").to_pylist()
             if shard.listed is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import pyarrow as pa
@@ -15,11 +15,11 @@ RETRY = "retry"
 """Column of planned rows: whether the item is a waiting dead letter, whose attempt is counted before it is made."""
 
 
-def settle_dead_letters(view: SyncView, listed: Shard, planned: Shard) -> Shard:
+def settle_dead_letters(view: SyncView, planned: Shard) -> Shard:
     """Return the planned shard without items that are quarantined in this very version, and with retries marked.
 
-    Dead letters of items that the listed shard's span does not hold any more are named as vanished. Costs one query
-    when the sync has no open dead letter.
+    Dead letters inside the shard's span whose items need no work any more are named as settled. Costs one query when
+    the sync has no open dead letter.
     """
     store, sync_config_id = view.tools.store, view.sync.sync_config_id
     if not store.has_open_dead_letters(sync_config_id):
@@ -30,9 +30,8 @@ def settle_dead_letters(view: SyncView, listed: Shard, planned: Shard) -> Shard:
     rejected = tuple(one for one in planned.rejected if not _quarantined(letters, one.source_object_id, ""))
     table = _marked(planned.table, letters)
     left_alone = planned.table.num_rows - table.num_rows + len(planned.rejected) - len(rejected)
-    return replace(
-        planned, table=table, rejected=rejected, quarantined=left_alone, vanished=_vanished(view, listed, planned)
-    )
+    settled = _settled(view, planned, tried)
+    return replace(planned, table=table, rejected=rejected, quarantined=left_alone, settled=settled)
 
 
 def _marked(planned: pa.Table, letters: Mapping[str, DeadLetter]) -> pa.Table:
@@ -53,11 +52,10 @@ def _quarantined(letters: Mapping[str, DeadLetter], source_object_id: str, versi
     return letter is not None and letter.version == version and letter.state == "quarantined"
 
 
-def _vanished(view: SyncView, listed: Shard, planned: Shard) -> tuple[str, ...]:
+def _settled(view: SyncView, planned: Shard, tried: Sequence[str]) -> tuple[str, ...]:
+    """Return dead letters in the span whose items need nothing: gone, filtered out, or as the inventory has them."""
     # Only a span that was listed whole says that something is not there.
-    if listed.span is None:
+    if planned.span is None:
         return ()
-    store = view.tools.store
-    known = store.open_dead_letter_ids(view.sync.sync_config_id, listed.span.after, listed.span.upto)
-    there = {*listed.table.column("source_object_id").to_pylist(), *(one.source_object_id for one in planned.rejected)}
-    return tuple(one for one in known if one not in there)
+    known = view.tools.store.open_dead_letter_ids(view.sync.sync_config_id, planned.span.after, planned.span.upto)
+    return tuple(sorted(set(known).difference(tried)))

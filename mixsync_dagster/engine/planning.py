@@ -39,7 +39,7 @@ def plan_changes(view: SyncView, shard: Shard) -> Shard:
         shard = replace(shard, listed=shard.table.select(["source_object_id"]))
     if _same(kept, inventory):
         planned = replace(shard, table=_with_actions(kept.slice(0, 0), []), unchanged=kept.num_rows, removed=removed)
-        return settle_dead_letters(view, shard, planned)
+        return settle_dead_letters(view, planned)
     actions = _actions(view, kept, inventory)
     work = kept.filter(pc.is_valid(actions))
     planned = replace(
@@ -48,7 +48,7 @@ def plan_changes(view: SyncView, shard: Shard) -> Shard:
         unchanged=kept.num_rows - work.num_rows,
         removed=removed,
     )
-    return settle_dead_letters(view, shard, planned)
+    return settle_dead_letters(view, planned)
 
 
 def _inventory(view: SyncView, shard: Shard) -> pa.Table:

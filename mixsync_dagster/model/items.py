@@ -103,8 +103,8 @@ class Shard:
     quarantined: int = 0
     """Items left alone because they are out of retries and did not change; set by plan_changes."""
     rejected: tuple[RejectedItem, ...] = ()
-    vanished: tuple[str, ...] = ()
-    """Source object ids of dead letters inside `span` whose items are not listed any more; set by plan_changes."""
+    settled: tuple[str, ...] = ()
+    """Source object ids of dead letters inside `span` whose items need no work any more; set by plan_changes."""
     removed: pa.Table | None = None
     """Inventory rows whose objects should go, as far as this shard alone tells; set by plan_changes.
 
@@ -128,7 +128,7 @@ class Shard:
                 "verdicts": dict(self.verdicts),
                 "unchanged": self.unchanged,
                 "quarantined": self.quarantined,
-                "vanished": self.vanished,
+                "settled": self.settled,
                 "rejected": [[r.source_object_id, r.path, r.error_type, r.message] for r in self.rejected],
             }
         )
@@ -149,7 +149,7 @@ class Shard:
             verdicts=data["verdicts"],
             unchanged=data["unchanged"],
             quarantined=data["quarantined"],
-            vanished=tuple(data["vanished"]),
+            settled=tuple(data["settled"]),
             rejected=tuple(RejectedItem(*row) for row in data["rejected"]),
             removed=removed,
             listed=listed,

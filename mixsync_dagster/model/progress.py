@@ -171,7 +171,7 @@ class Commit:
     """Metadata-only changes: fields and path are updated, blobs stay."""
     failed: Sequence[Failure] = ()
     vanished: Sequence[str] = ()
-    """Source object ids that are gone: intents and open dead letters close, the inventory stays."""
+    """Source object ids that are gone or need nothing: intents and open dead letters close, the inventory stays."""
     missing: Sequence[str] = ()
     """Source object ids of the inventory that this pass did not find; candidates for removal at its end."""
     listed: Sequence[str] = ()

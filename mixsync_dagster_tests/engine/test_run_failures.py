@@ -308,3 +308,15 @@ def test_no_dead_letter_is_left_of_a_file_that_is_gone(world: World) -> None:
     world.storage.delete("a")
     world.run()
     assert world.letters() == {}
+
+
+def test_no_dead_letter_is_left_of_a_file_that_became_what_it_was(world: World) -> None:
+    world.storage.put("a", b"first")
+    world.run()
+    world.storage.put("a", b"second")
+    failing(world, "a")
+    world.run()
+    assert list(world.letters()) != []
+    world.storage.put("a", b"first")
+    world.run()
+    assert world.letters() == {}
