@@ -18,6 +18,6 @@ def load_objects(bucket: str, *, sync: str | None = None) -> pd.DataFrame:
     `bucket` and `sync` are ids or names; with `sync`, only the objects that this sync wrote last. Works on the state
     store that MIXSYNC_HOME or MIXSYNC_DATABASE_URL name. Raises NotFound, and ConfigurationError without a store.
     """
-    from mixsync_dagster.wiring import load_objects as load  # noqa: PLC0415 - importing the package stays cheap
+    from mixsync_dagster.wiring import load_objects as load
 
     return load(bucket, sync=sync)

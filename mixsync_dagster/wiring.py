@@ -26,6 +26,8 @@ from mixsync_dagster.transport.retry import Retrier
 from mixsync_dagster.transport.retrying_provider import retrying
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from mixsync_dagster.buckets.embedded import EmbeddedBucket
     from mixsync_dagster.model.connections import StorageConnection
     from mixsync_dagster.model.syncs import SyncConfiguration
@@ -160,6 +162,22 @@ class Services:
             open_manifests(self.settings.manifests_dir),
         )
 
+    def load_objects(self, bucket: str, *, sync: str | None = None) -> pd.DataFrame:
+        """Return the active objects of a bucket (of one sync when asked; both by id or name) as a pandas DataFrame.
+
+        Raises NotFound.
+        """
+        from mixsync_dagster.buckets.blobs import open_blob_store
+        from mixsync_dagster.buckets.objects_frame import load_objects as load
+
+        bucket_id = self.store.get_bucket(bucket).bucket_id
+        sync_config_id = None if sync is None else self.store.get_sync(sync).sync_config_id
+        blobs = open_blob_store(self.settings.blob_url or self.settings.blobs_dir)
+        try:
+            return load(self.store, bucket_id, sync_config_id=sync_config_id, location=blobs.location)
+        finally:
+            blobs.close()
+
     def probe(self, sync: SyncConfiguration, deadline_seconds: float) -> Probe:
         """Return whether a run of the sync would find work; raises what the provider raises, repeating nothing."""
         from mixsync_dagster.engine.probing import probe_sync
@@ -208,6 +226,12 @@ class Services:
 def offered() -> Offered:
     """Return what there are adapters for."""
     return Offered(frozenset(PROVIDERS), DESTINATIONS)
+
+
+def load_objects(bucket: str, *, sync: str | None = None) -> pd.DataFrame:
+    """Return a bucket's objects from the state store that the environment names; see `Services.load_objects`."""
+    with Services.open() as services:
+        return services.load_objects(bucket, sync=sync)
 
 
 def not_offered(connection: str, provider_type: str) -> str:

@@ -94,6 +94,6 @@ def open_blob_store(location: str | Path, *, options: Mapping[str, Any] | None =
     if folder is not None:
         return BlobFolder(folder)
     # Loaded here, so that a local installation does not pay for the client of the remote stores.
-    from mixsync_dagster.buckets.blob_remote import BlobRemote  # noqa: PLC0415
+    from mixsync_dagster.buckets.blob_remote import BlobRemote
 
     return BlobRemote(str(location), options=options)

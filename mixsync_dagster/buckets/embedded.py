@@ -90,9 +90,7 @@ class EmbeddedBucket:
         Another object may have the same bytes, so they only ever go by what the catalog still refers to.
         """
 
-    def submit_batch(
-        self, batch_id: str, members: Iterable[BatchMember], *, idempotency_key: str
-    ) -> SubmittedBatch:
+    def submit_batch(self, batch_id: str, members: Iterable[BatchMember], *, idempotency_key: str) -> SubmittedBatch:
         """Write the batch's manifest, then call the handler with its location.
 
         A repeat finds the manifest and calls the handler with it again: what a job was started on never changes.

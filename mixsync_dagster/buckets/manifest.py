@@ -142,7 +142,7 @@ class ManifestRemote:
 
     def __init__(self, url: str, *, options: Mapping[str, Any] | None = None) -> None:
         # Loaded here, so that a local installation does not pay for the client of the remote stores.
-        from mixsync_dagster.buckets.remote import RemoteFolder  # noqa: PLC0415
+        from mixsync_dagster.buckets.remote import RemoteFolder
 
         self._folder = RemoteFolder(url, options=options)
 

@@ -29,7 +29,7 @@ def load_objects(
     Given `location` (of the blob store), `blobs.<property>.location` tells where the bytes are.
     """
     # Loaded here: it takes longer to import than everything else in this package.
-    import pandas as pd  # noqa: PLC0415
+    import pandas as pd
 
     table = catalog.objects_table(bucket_id, sync_config_id=sync_config_id)
     plain: pd.DataFrame = table.drop_columns(["fields", "blobs"]).to_pandas()

@@ -73,9 +73,7 @@ class RemoteFolder:
         # Its own types tell the settings of each store apart; ours are checked by the store itself.
         config: Any = given or None
         try:
-            self._store = from_url(
-                url, config=config, client_options=client, retry_config={"max_retries": max_retries}
-            )
+            self._store = from_url(url, config=config, client_options=client, retry_config={"max_retries": max_retries})
         except (BaseError, ValueError) as error:
             raise InvalidInput.of(
                 "location", self._url, "a folder or the URL of an object store, e.g. s3://bucket/prefix"

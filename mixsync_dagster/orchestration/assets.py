@@ -115,9 +115,7 @@ def sync_checks(sync: NamedSync) -> AssetChecksDefinition:
         AssetCheckSpec(
             "failure_rate", asset=key, description=f"At most {FAILURE_RATE:.0%} of the last run's items failed."
         ),
-        AssetCheckSpec(
-            "staleness", asset=key, description="The last successful run is not older than two intervals."
-        ),
+        AssetCheckSpec("staleness", asset=key, description="The last successful run is not older than two intervals."),
     ]
 
     @multi_asset_check(specs=specs, name=f"{names.graph_name}_checks")

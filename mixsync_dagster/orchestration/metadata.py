@@ -31,9 +31,7 @@ PLOTTED = (
 """Counters shown as numbers under these very keys on every materialization, so that the asset page plots them."""
 
 
-def run_metadata(
-    record: RunRecord, sync: SyncConfiguration, *, object_count: int
-) -> Mapping[str, RawMetadataValue]:
+def run_metadata(record: RunRecord, sync: SyncConfiguration, *, object_count: int) -> Mapping[str, RawMetadataValue]:
     """Return the metadata of a run's materialization."""
     counters = record.counters
     ended_at = record.completed_at or record.started_at

@@ -69,9 +69,7 @@ def probe_at_length(
     with ThreadPoolExecutor(min(PROBE_THREADS, len(sync_config_ids)), thread_name_prefix="probe") as pool:
         answers = list(pool.map(look, sync_config_ids))
     changed = [
-        one
-        for one, answer in zip(sync_config_ids, answers, strict=True)
-        if answer not in (None, Probe.NOTHING_NEW)
+        one for one, answer in zip(sync_config_ids, answers, strict=True) if answer not in (None, Probe.NOTHING_NEW)
     ]
     return Probed(changed, answers.count(Probe.NOTHING_NEW))
 

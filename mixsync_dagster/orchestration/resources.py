@@ -105,17 +105,7 @@ class MixsyncServices(ConfigurableResource[Any]):
 
         Raises NotFound.
         """
-        from mixsync_dagster.buckets.blobs import open_blob_store
-        from mixsync_dagster.buckets.objects_frame import load_objects
-
-        settings = self.services.settings
-        bucket_id = self.store.get_bucket(bucket).bucket_id
-        sync_config_id = None if sync is None else self.store.get_sync(sync).sync_config_id
-        blobs = open_blob_store(settings.blob_url or settings.blobs_dir)
-        try:
-            return load_objects(self.store, bucket_id, sync_config_id=sync_config_id, location=blobs.location)
-        finally:
-            blobs.close()
+        return self.services.load_objects(bucket, sync=sync)
 
     def close(self) -> None:
         """Free what was opened. Twice is harmless."""

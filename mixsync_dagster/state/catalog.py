@@ -38,10 +38,13 @@ _COLUMNS = """
 """
 _BY_ID = _COLUMNS + " FROM objects WHERE object_id IN (:list) AND state = 'active'"
 # Along the primary key: by the bucket's index, each page would sort the whole bucket.
-_OF_BUCKET = _COLUMNS + """
+_OF_BUCKET = (
+    _COLUMNS
+    + """
     FROM objects INDEXED BY sqlite_autoindex_objects_1
     WHERE bucket_id = ? AND object_id > ? AND state = 'active'
 """
+)
 _OF_SYNC = " AND sync_config_id = ?"
 _PAGE = " ORDER BY object_id LIMIT ?"
 _VERSIONS = "SELECT object_id, version FROM objects WHERE object_id IN (:list) AND state = 'active'"
@@ -124,9 +127,7 @@ class CatalogReads(StorePart):
         ]
 
 
-def _page(
-    tx: Transaction, bucket_id: str, after: str, limit: int, sync_config_id: str | None
-) -> list[tuple[Any, ...]]:
+def _page(tx: Transaction, bucket_id: str, after: str, limit: int, sync_config_id: str | None) -> list[tuple[Any, ...]]:
     if sync_config_id is None:
         return tx.rows(_OF_BUCKET + _PAGE, bucket_id, after, limit)
     return tx.rows(_OF_BUCKET + _OF_SYNC + _PAGE, bucket_id, after, sync_config_id, limit)

@@ -63,8 +63,7 @@ class Cipher:
             plain = self._aead.decrypt(nonce, sealed, owner.encode())
         except InvalidTag as error:
             raise ConfigurationError(
-                f"the credentials of {owner} are damaged or belong to another owner; "
-                "set them again."
+                f"the credentials of {owner} are damaged or belong to another owner; set them again."
             ) from error
         values: dict[str, Any] = json.loads(plain)
         return values

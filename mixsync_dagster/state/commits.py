@@ -48,9 +48,7 @@ _OBJECTS = Bulk(
         OR COALESCE(excluded.remote_object_id, '') NOT IN ('', COALESCE(objects.remote_object_id, ''))
     """,
 )
-_CONTENTS = Bulk(
-    "contents", {"sha256": "text", "object_id": "text"}, "ON CONFLICT (sha256, object_id) DO NOTHING"
-)
+_CONTENTS = Bulk("contents", {"sha256": "text", "object_id": "text"}, "ON CONFLICT (sha256, object_id) DO NOTHING")
 _INVENTORY = Bulk(
     "inventory",
     {

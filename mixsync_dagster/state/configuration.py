@@ -112,9 +112,7 @@ class Buckets(SecretKeepingPart):
         values = {
             "name": bucket.name,
             "definition": bucket.model_dump(mode="json", exclude={"mixpeek"}),
-            "credentials": None
-            if hosted is None
-            else self._cipher.encrypt(reveal(hosted), owner=bucket.bucket_id),
+            "credentials": None if hosted is None else self._cipher.encrypt(reveal(hosted), owner=bucket.bucket_id),
         }
         with self._database.write() as tx:
             this = _BUCKET.bucket_id == bucket.bucket_id

@@ -195,9 +195,7 @@ class DeadLetters(StorePart):
         return [DeadLetter(**row._asdict()) for row in rows]
 
 
-def _load(
-    tx: Transaction, sql: str, sync_config_id: str, source_object_ids: Iterable[str]
-) -> dict[str, DeadLetter]:
+def _load(tx: Transaction, sql: str, sync_config_id: str, source_object_ids: Iterable[str]) -> dict[str, DeadLetter]:
     ids = [dead_letter_id_for(sync_config_id, item) for item in source_object_ids]
     letters = (_from_row(row) for row in tx.rows(sql, ids))
     return {letter.source_object_id: letter for letter in letters}

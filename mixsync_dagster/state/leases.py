@@ -83,9 +83,7 @@ def revoke(tx: Transaction, sync_config_id: str) -> str | None:
 
 def is_locked(tx: Transaction, sync_config_id: str) -> bool:
     """Return whether somebody holds an unexpired lock."""
-    return bool(
-        tx.rows("SELECT 1 FROM leases WHERE sync_config_id = ? AND expires_at > now_micros()", sync_config_id)
-    )
+    return bool(tx.rows("SELECT 1 FROM leases WHERE sync_config_id = ? AND expires_at > now_micros()", sync_config_id))
 
 
 def release_lease(tx: Transaction, lock: SyncLock) -> None:

@@ -126,9 +126,9 @@ def test_no_provider_is_named_in_the_engine():
 
 def attribute_uses(module, owner, names):
     for node in ast.walk(module.tree):
-        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
-            if node.value.id == owner and node.attr in names:
-                yield node.lineno
+        named = isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)
+        if named and node.value.id == owner and node.attr in names:
+            yield node.lineno
 
 
 def test_only_settings_read_the_environment():

@@ -55,7 +55,9 @@ def test_every_module_says_what_it_is_for():
 def test_broad_excepts_say_why():
     unexplained = []
     for module, node in nodes(ast.ExceptHandler):
-        broad = node.type is None or (isinstance(node.type, ast.Name) and node.type.id in {"Exception", "BaseException"})
+        broad = node.type is None or (
+            isinstance(node.type, ast.Name) and node.type.id in {"Exception", "BaseException"}
+        )
         line = module.path.read_text("utf-8").splitlines()[node.lineno - 1]
         reraised = any(isinstance(inner, ast.Raise) and inner.exc is None for inner in ast.walk(node))
         if broad and not reraised and "#" not in line:

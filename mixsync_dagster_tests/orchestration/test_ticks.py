@@ -31,9 +31,7 @@ def has_run(home, sync_id):
     """Let the sync have run a moment ago and be due again, so that only its probe decides."""
     store, now = home.mixsync.store, home.mixsync.services.clock.now()
     lock = store.acquire(sync_id, "w", f"run-of-{sync_id}", ttl_seconds=60)
-    store.start_run(
-        lock, RunRecord(f"run-of-{sync_id}", sync_id, "running", "manual", now, None, Counters(), None)
-    )
+    store.start_run(lock, RunRecord(f"run-of-{sync_id}", sync_id, "running", "manual", now, None, Counters(), None))
     due = now - timedelta(seconds=1)
     store.finish_run(lock, RunEnd(Outcome.COMPLETED, None, None, "ACTIVE", True, due, successful=True))
 

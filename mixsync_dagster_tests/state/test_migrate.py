@@ -109,7 +109,5 @@ def test_only_the_owner_can_read_a_sqlite_store(tmp_path, clock):
 
 def test_opening_a_store_does_not_import_alembic():
     code = "import sys, mixsync_dagster.state.store; print('alembic' in sys.modules)"
-    run = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, check=True, cwd=Path(__file__).parents[2]
-    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, cwd=Path(__file__).parents[2])
     assert run.stdout.strip() == b"False"

@@ -158,10 +158,10 @@ def key_source(settings: S3Settings, clock: Clock) -> KeySource:
 
 
 def _assume_role(settings: S3Settings, given: Keys | None) -> Keys:
-    import boto3  # noqa: PLC0415 - half a second that only roles need
-    from botocore.config import Config  # noqa: PLC0415 - see above
-    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - see above
-    from botocore.parsers import ResponseParserError  # noqa: PLC0415 - see above
+    import boto3
+    from botocore.config import Config
+    from botocore.exceptions import BotoCoreError, ClientError
+    from botocore.parsers import ResponseParserError
 
     own: dict[str, Any] = {} if given is None else _boto_keys(given)
     extra: dict[str, Any] = {} if settings.external_id is None else {"ExternalId": settings.external_id}

@@ -221,5 +221,3 @@ def in_order(sources: Sequence[Callable[[], Iterator[Page]]]) -> Iterator[Page]:
     finally:
         for channel in running:
             channel.close()
-
-

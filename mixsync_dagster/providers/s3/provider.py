@@ -138,9 +138,7 @@ class S3Provider:
     def _list_scope(self, prefix: bytes, after: bytes | None, token: str | None, by_folder: bool) -> ListedPage:
         return self._list(prefix, after, token, by_folder=by_folder, most=self._settings.page_keys)
 
-    def _list(
-        self, prefix: bytes, after: bytes | None, token: str | None, *, by_folder: bool, most: int
-    ) -> ListedPage:
+    def _list(self, prefix: bytes, after: bytes | None, token: str | None, *, by_folder: bool, most: int) -> ListedPage:
         query: list[tuple[str, str | bytes]] = [
             ("encoding-type", "url"),
             ("list-type", "2"),

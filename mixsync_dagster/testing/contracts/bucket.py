@@ -3,8 +3,6 @@
 An adapter's tests bind it: a class that inherits from BucketContract and has a fixture `harness`, a BucketHarness.
 """
 
-# ruff: noqa: D102 - the name of a test is its sentence
-
 from __future__ import annotations
 
 import hashlib

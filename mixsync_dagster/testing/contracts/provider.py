@@ -9,8 +9,6 @@ Bind it in an adapter's tests:
 What a provider declares in its capabilities decides which tests run; one test checks that the declaration is honest.
 """
 
-# ruff: noqa: D102 - the name of a test is its sentence
-
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
