@@ -165,10 +165,18 @@ def _judge(error: BaseException) -> _Verdict:
     return _Verdict(Outcome.INTERRUPTED, "interrupted", keep_checkpoint=True)
 
 
+def _sentence(error: BaseException) -> str:
+    # Foreign exceptions may carry URLs or bodies in their text; ours are made for people.
+    if isinstance(error, MixsyncError):
+        return str(error)
+    if isinstance(error, Exception):
+        return f"unexpected {type(error).__name__}"
+    return "the run was interrupted by a signal; the next run resumes it."
+
+
 def _ended_by(error: BaseException, sync: SyncConfiguration, now: datetime) -> RunEnd:
     verdict = _judge(error)
-    # Foreign exceptions may carry URLs or bodies in their text; ours are made for people.
-    told = str(error) if isinstance(error, MixsyncError) else f"unexpected {type(error).__name__}"
+    told = _sentence(error)
     if verdict.outcome is Outcome.FAILED and sync.consecutive_failures + 1 >= SUSPEND_AFTER_FAILURES:
         return RunEnd(
             verdict.outcome,

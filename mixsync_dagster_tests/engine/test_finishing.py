@@ -190,6 +190,11 @@ def test_the_text_of_foreign_errors_is_not_kept(world: World) -> None:
     assert world.sync.last_error == "unexpected ValueError"
 
 
+def test_a_signal_is_told_in_words(world: World) -> None:
+    failed_run(world, KeyboardInterrupt())
+    assert world.store.get_run("run-1").error == "the run was interrupted by a signal; the next run resumes it."
+
+
 def test_a_long_error_is_cut(world: World) -> None:
     failed_run(world, AccessDenied("x" * 5000))
     assert len(str(world.sync.last_error)) == 1000
