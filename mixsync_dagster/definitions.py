@@ -1,5 +1,7 @@
 """What Dagster loads: `workspace.yaml` and `[tool.dg]` point here."""
 
+from functools import cache
+
 import dagster as dg
 
 from mixsync_dagster.orchestration.location import build_definitions
@@ -7,5 +9,13 @@ from mixsync_dagster.orchestration.location import build_definitions
 
 @dg.definitions
 def defs() -> dg.Definitions:
-    """Return the code location of mixsync_dagster."""
+    """Return the code location of mixsync_dagster; the same for as long as the process lives.
+
+    Dagster asks several times while it starts a run, and a reload is a new process.
+    """
+    return _built()
+
+
+@cache
+def _built() -> dg.Definitions:
     return build_definitions()

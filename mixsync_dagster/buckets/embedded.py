@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 
 _UNITS_AT_ONCE = 100
+_NOTHING: frozenset[str] = frozenset()
 
 
 class EmbeddedBucket:
@@ -112,13 +113,16 @@ class EmbeddedBucket:
         self._blobs.close()
 
     def _decided(self, drafts: Sequence[Draft], *, skip_duplicates: bool) -> list[PutResult]:
-        recorded = self._recorded_owners(drafts) if skip_duplicates else {}
-        unrecorded = self._unrecorded_owners(drafts, recorded) if skip_duplicates else {}
+        # Nobody's bytes matter unless duplicates are looked for.
+        contents = [contents_of(draft) if skip_duplicates else _NOTHING for draft in drafts]
+        told = _NOTHING.union(*contents)
+        recorded = self._catalog.owners_of_content(self._bucket_id, sorted(told)) if told else {}
+        unrecorded = self._unrecorded_owners(told, recorded)
         ids = {draft.object_id for draft in drafts} | set(unrecorded.values())
         versions = dict(self._catalog.versions_by_id(sorted(ids)))
         replacing = {
-            draft.object_id: contents_of(draft)
-            for draft in drafts
+            draft.object_id: given
+            for draft, given in zip(drafts, contents, strict=True)
             if versions.get(draft.object_id, draft.item.version) != draft.item.version
         }
         owners = {
@@ -126,23 +130,27 @@ class EmbeddedBucket:
         }
         # An owner that the catalog knows was recorded since, and would be in `recorded` if it still had the bytes.
         owners.update((sha256, owner) for sha256, owner in unrecorded.items() if owner not in versions)
-        return [self._result(draft, versions, owners, skip_duplicates=skip_duplicates) for draft in drafts]
+        return [
+            self._result(draft, given, versions, owners, skip_duplicates=skip_duplicates)
+            for draft, given in zip(drafts, contents, strict=True)
+        ]
 
-    def _recorded_owners(self, drafts: Sequence[Draft]) -> Mapping[str, str]:
-        contents = sorted({sha256 for draft in drafts for sha256 in contents_of(draft)})
-        return self._catalog.owners_of_content(self._bucket_id, contents) if contents else {}
-
-    def _unrecorded_owners(self, drafts: Sequence[Draft], recorded: Mapping[str, str]) -> dict[str, str]:
+    def _unrecorded_owners(self, contents: frozenset[str], recorded: Mapping[str, str]) -> dict[str, str]:
         found = {}
-        for draft in drafts:
-            for sha256 in contents_of(draft):
-                owner = self._placed.owner_of(sha256)
-                if owner is not None and sha256 not in recorded:
-                    found[sha256] = owner
+        for sha256 in contents:
+            owner = self._placed.owner_of(sha256)
+            if owner is not None and sha256 not in recorded:
+                found[sha256] = owner
         return found
 
     def _result(
-        self, draft: Draft, versions: dict[str, str], owners: dict[str, str], *, skip_duplicates: bool
+        self,
+        draft: Draft,
+        contents: frozenset[str],
+        versions: dict[str, str],
+        owners: dict[str, str],
+        *,
+        skip_duplicates: bool,
     ) -> PutResult:
         # Note for the drafts that follow: `versions` and `owners` tell what the drafts before this one did.
         known = versions.get(draft.object_id)
@@ -152,7 +160,6 @@ class EmbeddedBucket:
                 return PutResult(draft=draft, status=PutStatus.DUPLICATE, object_id=owner)
         versions[draft.object_id] = draft.item.version
         if skip_duplicates:
-            contents = contents_of(draft)
             self._placed.remember(draft.object_id, contents)
             for sha256 in contents:
                 owners.setdefault(sha256, draft.object_id)

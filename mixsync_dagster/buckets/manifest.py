@@ -7,7 +7,7 @@ import os
 import re
 import tempfile
 from contextlib import suppress
-from itertools import islice
+from itertools import accumulate, islice
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Protocol, cast
 
@@ -17,11 +17,12 @@ import pyarrow.parquet as pq
 from mixsync_dagster.buckets.blobs import local_folder
 from mixsync_dagster.buckets.files import flush_folder, make_folders
 from mixsync_dagster.errors import InvalidInput, StoreUnavailable
+from mixsync_dagster.model.columns import column
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from mixsync_dagster.model.objects import BatchMember, Blob, StoredObject
+    from mixsync_dagster.model.objects import BatchMember, StoredObject
 
 _BLOB_TYPE = pa.struct(
     [
@@ -83,12 +84,14 @@ def manifest_tables(
     iterator = iter(members)
     while group := list(islice(iterator, _ROW_GROUP)):
         found = {stored.object_id: stored for stored in read_objects([member.object_id for member in group])}
-        rows = [
-            _row(found[member.object_id], location)
-            for member in group
-            if member.object_id in found and found[member.object_id].version == member.version
-        ]
-        yield pa.Table.from_pylist(rows, schema=MANIFEST_SCHEMA)
+        yield _table(
+            [
+                found[member.object_id]
+                for member in group
+                if member.object_id in found and found[member.object_id].version == member.version
+            ],
+            location,
+        )
 
 
 def open_manifests(location: str | Path, *, options: Mapping[str, Any] | None = None) -> Manifests:
@@ -179,25 +182,29 @@ def _write_tables(file: IO[bytes], tables: Iterable[pa.Table]) -> None:
             writer.write_table(table)
 
 
-def _row(stored: StoredObject, location: Callable[[str], str]) -> dict[str, Any]:
-    return {
-        "object_id": stored.object_id,
-        "version": stored.version,
-        "source_provider": stored.source_provider,
-        "source_object_id": stored.source_object_id,
-        "source_path": stored.source_path,
-        "fields": json.dumps(dict(stored.fields), ensure_ascii=False, sort_keys=True),
-        "blobs": [_blob(blob, location) for blob in stored.blobs],
-    }
-
-
-def _blob(blob: Blob, location: Callable[[str], str]) -> dict[str, Any]:
-    return {
-        "property": blob.property,
-        "type": blob.type,
-        "filename": blob.filename,
-        "mime_type": blob.mime_type,
-        "size_bytes": blob.size_bytes,
-        "sha256": blob.sha256,
-        "location": location(blob.sha256),
-    }
+def _table(objects: Sequence[StoredObject], location: Callable[[str], str]) -> pa.Table:
+    blobs = [blob for stored in objects for blob in stored.blobs]
+    payloads = pa.StructArray.from_arrays(
+        [
+            column([blob.property for blob in blobs], pa.string()),
+            column([blob.type for blob in blobs], pa.string()),
+            column([blob.filename for blob in blobs], pa.string()),
+            column([blob.mime_type for blob in blobs], pa.string()),
+            column([blob.size_bytes for blob in blobs], pa.int64()),
+            column([blob.sha256 for blob in blobs], pa.string()),
+            column([location(blob.sha256) for blob in blobs], pa.string()),
+        ],
+        fields=list(_BLOB_TYPE),
+    )
+    ends = column(list(accumulate((len(stored.blobs) for stored in objects), initial=0)), pa.int32())
+    fields = [json.dumps(dict(stored.fields), ensure_ascii=False, sort_keys=True) for stored in objects]
+    arrays = [
+        column([stored.object_id for stored in objects], pa.string()),
+        column([stored.version for stored in objects], pa.string()),
+        column([stored.source_provider for stored in objects], pa.string()),
+        column([stored.source_object_id for stored in objects], pa.string()),
+        column([stored.source_path for stored in objects], pa.string()),
+        column(fields, pa.string()),
+        pa.ListArray.from_arrays(ends, payloads, type=pa.list_(_BLOB_TYPE)),
+    ]
+    return pa.Table.from_arrays(arrays, schema=MANIFEST_SCHEMA)

@@ -15,7 +15,7 @@ _MOST_OBJECTS = 20_000
 
 def contents_of(draft: Draft) -> frozenset[str]:
     """Return the sha256 of every blob of a draft that has bytes: empty content belongs to nobody."""
-    return frozenset(blob.sha256 for blob in draft.blobs if blob.size_bytes)
+    return frozenset([blob.sha256 for blob in draft.blobs if blob.size_bytes])
 
 
 class PlacedContents:

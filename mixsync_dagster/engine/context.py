@@ -12,6 +12,7 @@ from typing import Any, Self
 
 from mixsync_dagster.engine.fields import ItemMapping
 from mixsync_dagster.engine.verdicts import ItemFilter
+from mixsync_dagster.engine.width import AdaptiveWidth
 from mixsync_dagster.errors import LockLost, MixsyncError
 from mixsync_dagster.model.filters import MetadataFilter
 from mixsync_dagster.model.syncs import SyncConfiguration
@@ -172,6 +173,12 @@ class SyncRun(SyncView):
 
     ticket: RunTicket
     keeper: LockKeeper
+
+    @cached_property
+    def width(self) -> AdaptiveWidth:
+        """How many transfers to make at once, learned over the run's shards."""
+        most = self.tools.limits.concurrency
+        return AdaptiveWidth(min(self.sync.sync_concurrency or most, most))
 
     @property
     def lock(self) -> SyncLock:

@@ -112,7 +112,7 @@ class _Creation:
             tasks,
             self._store,
             clock=tools.clock,
-            cap=min(self._run.sync.sync_concurrency or tools.limits.concurrency, tools.limits.concurrency),
+            width=self._run.width,
             inflight_bytes=tools.limits.inflight_bytes,
         )
         for parcel in results:

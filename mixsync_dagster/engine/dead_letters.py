@@ -8,6 +8,7 @@ from dataclasses import replace
 import pyarrow as pa
 
 from mixsync_dagster.engine.context import SyncView
+from mixsync_dagster.model.columns import column
 from mixsync_dagster.model.items import Shard
 from mixsync_dagster.model.progress import DeadLetter
 
@@ -43,8 +44,8 @@ def _marked(planned: pa.Table, letters: Mapping[str, DeadLetter]) -> pa.Table:
         letter = letters.get(source_object_id)
         retry.append(letter is not None and letter.version == version)
         wanted.append(not _quarantined(letters, source_object_id, version))
-    marked = planned.set_column(planned.schema.get_field_index(RETRY), RETRY, pa.array(retry, pa.bool_()))
-    return marked.filter(pa.array(wanted, pa.bool_()))
+    marked = planned.set_column(planned.schema.get_field_index(RETRY), RETRY, column(retry, pa.bool_()))
+    return marked.filter(column(wanted, pa.bool_()))
 
 
 def _quarantined(letters: Mapping[str, DeadLetter], source_object_id: str, version: str) -> bool:

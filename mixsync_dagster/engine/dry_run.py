@@ -11,6 +11,7 @@ from mixsync_dagster.engine.context import SyncView, Toolbox
 from mixsync_dagster.engine.filtering import filter_items
 from mixsync_dagster.engine.listing import list_items
 from mixsync_dagster.engine.planning import ACTION, Action, plan_changes
+from mixsync_dagster.model.columns import constant
 from mixsync_dagster.model.items import Shard
 from mixsync_dagster.model.syncs import SyncConfiguration
 
@@ -72,14 +73,14 @@ def _add(told: DryRun, view: SyncView, shard: Shard) -> None:
     if shard.removed is not None:
         told.remove += shard.removed.num_rows
         _exemplify(told, "remove", shard.removed)
-    transferred = work.filter(pc.not_equal(work.column(ACTION), Action.MOVE.value))
+    transferred = work.filter(pc.not_equal(work.column(ACTION), constant(Action.MOVE.value, pa.string())))
     told.size_bytes += pc.sum(transferred.column("size_bytes")).as_py() or 0
     told.requests += 1 + shard.discovered // PAGE_ROWS + transferred.num_rows
     told.requests += work.num_rows * len(view.attribute_kinds)
 
 
 def _note(told: DryRun, work: pa.Table, action: Action) -> int:
-    rows = work.filter(pc.equal(work.column(ACTION), action.value))
+    rows = work.filter(pc.equal(work.column(ACTION), constant(action.value, pa.string())))
     _exemplify(told, action.value, rows)
     return int(rows.num_rows)
 

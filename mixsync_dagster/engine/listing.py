@@ -11,6 +11,7 @@ from mixsync_dagster.engine.context import SyncView
 from mixsync_dagster.engine.filtering import filter_items
 from mixsync_dagster.engine.planning import plan_changes
 from mixsync_dagster.errors import CursorExpired, ProviderUnavailable
+from mixsync_dagster.model.columns import column
 from mixsync_dagster.model.items import SHARD_ROWS, RejectedItem, Shard, Span
 from mixsync_dagster.ports.provider import Cursor, Page
 
@@ -25,15 +26,15 @@ STARTS = 3
 """How often one run begins a listing whose positions the provider refuses."""
 
 
-def list_items(view: SyncView, cursor: str | None) -> Iterator[Shard]:
-    """Yield the listing after `cursor` (None: from the start) as shards, in the provider's order.
+def list_items(view: SyncView, cursor: str | None, *, shard_rows: int = SHARD_ROWS) -> Iterator[Shard]:
+    """Yield the listing after `cursor` (None: from the start) as shards of about `shard_rows`, in the provider's order.
 
     Stops early once `max_objects_per_run` items are known to need work; the run then ends with a resume position.
     Raises what `Provider.list_pages` raises.
     """
     sync = view.sync
     listed = needing_work = 0
-    for shard in _shards(view, _pages(view, cursor)):
+    for shard in _shards(view, _pages(view, cursor), shard_rows):
         yield shard
         listed += shard.table.num_rows
         if listed > sync.max_objects_per_run:
@@ -74,7 +75,7 @@ def _advancing(pages: Iterator[Page], cursor: str | None) -> Iterator[Page]:
         yield page
 
 
-def _shards(view: SyncView, pages: Iterator[Page]) -> Iterator[Shard]:
+def _shards(view: SyncView, pages: Iterator[Page], shard_rows: int) -> Iterator[Shard]:
     clock = view.tools.clock
     number = 0
     gathered: list[Page] = []
@@ -88,7 +89,7 @@ def _shards(view: SyncView, pages: Iterator[Page]) -> Iterator[Shard]:
         gathered.append(page)
         rows += page.items.num_rows
         last = page.cursor is None
-        if last or rows >= SHARD_ROWS or clock.monotonic() - began >= SHARD_SECONDS:
+        if last or rows >= shard_rows or clock.monotonic() - began >= SHARD_SECONDS:
             yield _join(number, gathered)
             number += 1
             gathered, rows, began = [], 0, clock.monotonic()
@@ -126,4 +127,4 @@ def _last_of_each(table: pa.Table) -> pa.Table:
     if pc.count_distinct(ids).as_py() == table.num_rows:
         return table
     last = {identifier: row for row, identifier in enumerate(ids.to_pylist())}
-    return table.take(pa.array(sorted(last.values()), pa.int64()))
+    return table.take(column(sorted(last.values()), pa.int64()))

@@ -15,6 +15,7 @@ from mixsync_dagster.engine.attributes import metadata_test
 from mixsync_dagster.engine.context import SyncView
 from mixsync_dagster.engine.fields import Attributes
 from mixsync_dagster.errors import ItemError, ItemVanished, MappingFailed
+from mixsync_dagster.model.columns import column
 from mixsync_dagster.model.items import Shard, SourceItem, items_of
 from mixsync_dagster.ports.provider import AttributeSource
 
@@ -54,7 +55,7 @@ def map_schema(view: SyncView, shard: Shard) -> Shard:
     filtered = sum(1 for one in results if one.filtered)
     if filtered:
         verdicts["metadata_filters"] = verdicts.get("metadata_filters", 0) + filtered
-    passed = pa.array([not one.filtered for one in results], pa.bool_())
+    passed = column([not one.filtered for one in results], pa.bool_())
     return replace(
         shard,
         table=_with_results(table, results).filter(passed),
@@ -116,13 +117,13 @@ def _as_json(fields: Mapping[str, Any]) -> str:
 def _with_results(table: pa.Table, results: Sequence[_Mapped]) -> pa.Table:
     errors = [one.error for one in results]
     columns: dict[str, Any] = {
-        FIELDS: pa.array([one.fields for one in results], pa.string()),
-        ERROR_TYPE: pa.array([None if e is None else e.error_type for e in errors], pa.string()),
-        ERROR_MESSAGE: pa.array([None if e is None else str(e) for e in errors], pa.string()),
-        PERMANENT: pa.array([None if e is None else e.permanent for e in errors], pa.bool_()),
+        FIELDS: column([one.fields for one in results], pa.string()),
+        ERROR_TYPE: column([None if e is None else e.error_type for e in errors], pa.string()),
+        ERROR_MESSAGE: column([None if e is None else str(e) for e in errors], pa.string()),
+        PERMANENT: column([None if e is None else e.permanent for e in errors], pa.bool_()),
     }
-    for name, column in columns.items():
-        table = table.append_column(name, column)
+    for name, values in columns.items():
+        table = table.append_column(name, values)
     return table
 
 

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from mixsync_dagster.engine.context import SyncView
 from mixsync_dagster.engine.dead_letters import RETRY, settle_dead_letters
 from mixsync_dagster.engine.filtering import VERDICT
+from mixsync_dagster.model.columns import FALSE, TRUE, column, constant, flag
 from mixsync_dagster.model.items import Shard
 
 ACTION = "action"
@@ -25,6 +26,9 @@ class Action(StrEnum):
     REPLACE = "replace"
     MOVE = "move"
     """The content is the same, the mapped metadata may not be: fields are read again, bytes are not."""
+
+
+_ACTIONS = [constant(action.value, pa.string()) for action in (Action.CREATE, Action.REPLACE, Action.MOVE)]
 
 
 def plan_changes(view: SyncView, shard: Shard) -> Shard:
@@ -72,19 +76,17 @@ def _actions(view: SyncView, kept: pa.Table, inventory: pa.Table) -> Any:
     same_version = _equal(kept.column("version"), pc.take(inventory.column("version"), at))
     same_metadata = _equal(kept.column("metadata_version"), pc.take(inventory.column("metadata_version"), at))
     if not view.sync.reconcile.on_update:
-        same_metadata = pa.scalar(value=True)
+        same_metadata = TRUE
     return pc.case_when(
         pc.make_struct(pc.invert(known), pc.invert(same_version), pc.invert(same_metadata)),
-        Action.CREATE.value,
-        Action.REPLACE.value,
-        Action.MOVE.value,
+        *_ACTIONS,
     )
 
 
 def _equal(ours: Any, theirs: Any) -> Any:
     """Return where both values are equal or both are null."""
     both_null = pc.and_(pc.is_null(ours), pc.is_null(theirs))
-    return pc.or_(both_null, pc.fill_null(pc.equal(ours, theirs), fill_value=False))
+    return pc.or_(both_null, pc.fill_null(pc.equal(ours, theirs), fill_value=FALSE))
 
 
 def _removed(view: SyncView, shard: Shard, kept: pa.Table, inventory: pa.Table) -> pa.Table | None:
@@ -98,13 +100,12 @@ def _removed(view: SyncView, shard: Shard, kept: pa.Table, inventory: pa.Table) 
     # Absent rows are gone at the source, or still there and no longer accepted by the filters.
     listed = pc.is_in(absent.column("source_object_id"), value_set=shard.table.column("source_object_id"))
     rules = view.sync.reconcile
-    wanted = pc.if_else(listed, rules.on_filter_drift, rules.on_delete)
+    wanted = pc.if_else(listed, flag(rules.on_filter_drift), flag(rules.on_delete))
     absent = absent.filter(wanted)
     return absent if absent.num_rows else None
 
 
 def _with_actions(work: pa.Table, actions: Any) -> pa.Table:
-    column = actions if isinstance(actions, pa.Array | pa.ChunkedArray) else pa.array(actions, pa.string())
-    return work.append_column(ACTION, column.cast(pa.string())).append_column(
-        RETRY, pa.array([False] * work.num_rows, pa.bool_())
-    )
+    told = actions if isinstance(actions, pa.Array | pa.ChunkedArray) else column(actions, pa.string())
+    retry = column([False] * work.num_rows, pa.bool_())
+    return work.append_column(ACTION, told.cast(pa.string())).append_column(RETRY, retry)

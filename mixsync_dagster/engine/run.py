@@ -14,6 +14,13 @@ from mixsync_dagster.engine.planning import plan_changes
 from mixsync_dagster.engine.walk import read_ahead
 from mixsync_dagster.model.progress import RunRecord, Trigger
 
+IN_PROCESS_SHARD_ROWS = 10_000
+"""Rows of a shard that never leaves the process.
+
+Measured at a million unchanged objects: shards of 50,000, which suit the steps of an orchestrator, take a third longer
+and 80 MB more.
+"""
+
 
 def run_sync(
     tools: Toolbox,
@@ -48,7 +55,7 @@ def run_sync(
 
 def _carry_out(tools: Toolbox, ticket: RunTicket) -> RunRecord:
     with attached(tools, ticket) as run:
-        for shard in read_ahead(list_items(run, ticket.cursor)):
+        for shard in read_ahead(list_items(run, ticket.cursor, shard_rows=IN_PROCESS_SHARD_ROWS)):
             create_objects(run, map_schema(run, plan_changes(run, filter_items(run, shard))))
         submit_batches(run)
         return finish_run(run)

@@ -59,16 +59,16 @@ def transfer_all(
     transfer: Callable[[SourceItem], StoredBlob],
     *,
     clock: Clock,
-    cap: int,
+    width: AdaptiveWidth,
     inflight_bytes: int,
 ) -> Iterator[list[Transferred]]:
     """Yield every task's result, in the order of completion, a few at a time.
 
     ItemError is a result; any other error of a transfer ends the iteration by being raised, after the transfers under
     way have ended. Closing the iterator early waits for those as well and starts no more. Tasks are drawn only as far
-    ahead as the pool is wide.
+    ahead as the pool is wide. `width` learns; handed on to the next call, it need not learn again.
     """
-    pool = _Pool(transfer, clock, cap)
+    pool = _Pool(transfer, clock, width)
     try:
         yield from pool.run(tasks, inflight_bytes)
     finally:
@@ -76,10 +76,10 @@ def transfer_all(
 
 
 class _Pool:
-    def __init__(self, transfer: Callable[[SourceItem], StoredBlob], clock: Clock, cap: int) -> None:
+    def __init__(self, transfer: Callable[[SourceItem], StoredBlob], clock: Clock, width: AdaptiveWidth) -> None:
         self._transfer = transfer
         self._clock = clock
-        self._width = AdaptiveWidth(cap)
+        self._width = width
         self._todo: queue.SimpleQueue[list[Task] | None] = queue.SimpleQueue()
         self._done: queue.SimpleQueue[_Done | _Fatal] = queue.SimpleQueue()
         self._threads: list[threading.Thread] = []
@@ -153,7 +153,11 @@ class _Pool:
 
 
 def _weight(tasks: list[Task]) -> int:
-    return sum(min(CHUNK_BYTES, task.item.size_bytes or SMALL_BYTES) for task in tasks)
+    weight = 0
+    for task in tasks:
+        size = task.item.size_bytes
+        weight += SMALL_BYTES if not size else min(CHUNK_BYTES, size)
+    return weight
 
 
 def _parcels(tasks: Iterator[Task]) -> Iterator[list[Task]]:

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mixsync_dagster.engine.mime import mime_of
+from mixsync_dagster.model.columns import FALSE, column, constant
 from mixsync_dagster.model.filters import FileFilters
 from mixsync_dagster.model.syncs import SyncConfiguration
 
@@ -39,23 +40,23 @@ class ItemFilter:
     def verdicts(self, table: pa.Table) -> pa.DictionaryArray:
         """Return for each row null when it passes, else the reason of the first test that it failed."""
         indices = pa.nulls(table.num_rows, pa.int32())
-        remaining = pa.array(range(table.num_rows), pa.int32()) if self.tests else None
+        remaining = column(range(table.num_rows), pa.int32()) if self.tests else None
         rows = table
         for number, (_, test) in enumerate(self.tests):
-            passed = pc.fill_null(test(rows), fill_value=False)
+            passed = pc.fill_null(test(rows), fill_value=FALSE)
             if pc.all(passed).as_py() is not False:
                 continue
             refused = pc.filter(remaining, pc.invert(passed))
             indices = _assign(indices, refused, number)
             remaining = pc.filter(remaining, passed)
             rows = rows.filter(passed)
-        reasons = pa.array([reason for reason, _ in self.tests], pa.string())
+        reasons = column([reason for reason, _ in self.tests], pa.string())
         return pa.DictionaryArray.from_arrays(indices, reasons)
 
 
 def _assign(indices: pa.Array, positions: pa.Array, number: int) -> pa.Array:
-    mask = pc.is_in(pa.array(range(len(indices)), pa.int32()), value_set=positions)
-    return pc.if_else(mask, pa.scalar(number, pa.int32()), indices)
+    mask = pc.is_in(column(range(len(indices)), pa.int32()), value_set=positions)
+    return pc.if_else(mask, constant(number, pa.int32()), indices)
 
 
 def _tests_of(filters: FileFilters, root: str) -> list[tuple[str, Test]]:
@@ -81,7 +82,8 @@ def _tests_of(filters: FileFilters, root: str) -> list[tuple[str, Test]]:
 
 
 def _size(compare: Callable[[Any, Any], Any], bound: int) -> Test:
-    return lambda rows: compare(rows.column("size_bytes"), bound)
+    scalar = constant(bound, pa.int64())
+    return lambda rows: compare(rows.column("size_bytes"), scalar)
 
 
 def _time(compare: Callable[[Any, Any], Any], bound: datetime) -> Test:
@@ -111,7 +113,7 @@ def _mime_types(accepted: Sequence[str]) -> Test:
 
     def test(rows: pa.Table) -> Any:
         pairs = zip(rows.column("path").to_pylist(), rows.column("mime_type").to_pylist(), strict=True)
-        return pa.array([passes(path, told) for path, told in pairs], pa.bool_())
+        return column([passes(path, told) for path, told in pairs], pa.bool_())
 
     return test
 
@@ -131,7 +133,7 @@ def _patterns(patterns: Sequence[str], root: str) -> Test:
         # With a leading slash as well, so that "*/drafts/*" also means a top-level "drafts" folder.
         return by_path(below) is not None or by_path("/" + below) is not None
 
-    return lambda rows: pa.array([matches(path) for path in rows.column("path").to_pylist()], pa.bool_())
+    return lambda rows: column([matches(path) for path in rows.column("path").to_pylist()], pa.bool_())
 
 
 def _union(patterns: Sequence[str]) -> Callable[[str], re.Match[str] | None] | None:

@@ -230,7 +230,7 @@ def _sqlite_engine(url: URL, clock: Clock) -> sa.Engine:
         # Transactions are begun by us: a read that upgrades to a write fails at once, whatever the timeout.
         connection.isolation_level = None
         connection.create_function("now_micros", 0, lambda: to_micros(clock.now()))
-        for pragma in ("synchronous=FULL", "foreign_keys=ON", "cache_size=-32768", "wal_autocheckpoint=8192"):
+        for pragma in ("synchronous=FULL", "foreign_keys=ON", "cache_size=-8192", "wal_autocheckpoint=8192"):
             connection.execute(f"PRAGMA {pragma}").close()
 
     @sa.event.listens_for(engine, "begin")

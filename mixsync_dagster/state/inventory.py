@@ -7,6 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from mixsync_dagster.model.columns import column, empty
 from mixsync_dagster.model.progress import INVENTORY_SCHEMA
 from mixsync_dagster.ports.state import Removal
 from mixsync_dagster.state.codec import escape, unescape
@@ -46,13 +47,13 @@ _ESCAPED_COLUMNS = (0, 2, 3, 4)
 def inventory_table(rows: Sequence[tuple[Any, ...]]) -> pa.Table:
     """Return driver rows in the column order of INVENTORY_SCHEMA as a table of it."""
     if not rows:
-        return INVENTORY_SCHEMA.empty_table()
+        return empty(INVENTORY_SCHEMA)
     columns: list[Sequence[Any]] = list(zip(*rows, strict=True))
     for index in _ESCAPED_COLUMNS:
         # Escapes are rare: one search over a whole column, and work only where there are some.
         if "\x01" in "".join(filter(None, columns[index])):
             columns[index] = [None if text is None else unescape(text) for text in columns[index]]
-    arrays = [pa.array(column, field.type) for column, field in zip(columns, INVENTORY_SCHEMA, strict=True)]
+    arrays = [column(values, field.type) for values, field in zip(columns, INVENTORY_SCHEMA, strict=True)]
     return pa.Table.from_arrays(arrays, schema=INVENTORY_SCHEMA)
 
 

@@ -73,12 +73,13 @@ def first_sync(bench: Bench, dataset: Dataset) -> Sequence[Contender]:
 
 
 def first_sync_behind_latency(bench: Bench, dataset: Dataset) -> Sequence[Contender]:
-    """As `first_sync`; where waiting is all there is, rclone gets as many at once as s5cmd takes by itself."""
+    """As `first_sync`; where waiting is all there is, tuned rclone gets as many at once as s5cmd takes by itself."""
     url = bench.server.url
     return [
         ours(url, dataset),
         rclone("rclone copy, tuned", url, dataset, None, *TUNED, "--transfers", "256", "--checkers", "256"),
         s5cmd("s5cmd cp", url, dataset, None, "cp"),
+        rclone("rclone copy, defaults", url, dataset, None),
     ]
 
 

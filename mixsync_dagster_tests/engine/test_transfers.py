@@ -10,6 +10,7 @@ import pytest
 
 from mixsync_dagster.engine.tasks import Task
 from mixsync_dagster.engine.transfers import AHEAD_PARCELS, Transferred, transfer_all
+from mixsync_dagster.engine.width import AdaptiveWidth
 from mixsync_dagster.errors import ItemCorrupt, ItemVanished, ProviderUnavailable
 from mixsync_dagster.model.items import SourceItem
 from mixsync_dagster.model.objects import StoredBlob
@@ -36,7 +37,7 @@ def transferred(
     cap: int = 8,
     inflight_bytes: int = 64 * MEGABYTE,
 ) -> Iterator[list[Transferred]]:
-    return transfer_all(iter(tasks), transfer, clock=clock or SimulatedClock(), cap=cap, inflight_bytes=inflight_bytes)
+    return transfer_all(iter(tasks), transfer, clock=clock or SimulatedClock(), width=AdaptiveWidth(cap), inflight_bytes=inflight_bytes)
 
 
 def flat(parcels: Iterable[list[Transferred]]) -> list[Transferred]:

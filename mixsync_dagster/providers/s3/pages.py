@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mixsync_dagster.errors import CursorExpired, ProviderUnavailable
+from mixsync_dagster.model.columns import column, constant
 from mixsync_dagster.model.items import ITEM_SCHEMA, RejectedItem, empty_items
 from mixsync_dagster.ports.provider import Cursor
 from mixsync_dagster.providers.s3.page_parser import ListedPage
@@ -21,6 +22,8 @@ _CURSOR = re.compile(r"[\w.~/%-]{1,3072}", re.ASCII)
 _ETAG = re.compile(rb'\s*(?:W/)?(?:"|&quot;|&#34;)?([^"&\s]*)(?:"|&quot;|&#34;)?\s*')
 _QUOTES = (b'"', b"&quot;", b"&#34;")
 _MICROSECONDS = pa.timestamp("us", tz="UTC")
+_NO_SEPARATOR = constant("", pa.string())
+_ZERO = constant(0, pa.int64())
 
 
 def cursor_of(key: bytes) -> Cursor:
@@ -55,7 +58,7 @@ class ItemBuilder:
         """
         if not page.keys:
             return empty_items(), ()
-        keys = pa.array(page.keys, pa.binary())
+        keys = column(page.keys, pa.binary())
         try:
             paths = keys.cast(pa.string())
         except pa.ArrowInvalid:
@@ -64,11 +67,11 @@ class ItemBuilder:
         if versions is None:
             return self._build_around_rejected(page)
         try:
-            sizes = pa.array(page.sizes, pa.binary()).cast(pa.string()).cast(pa.int64())
+            sizes = column(page.sizes, pa.binary()).cast(pa.string()).cast(pa.int64())
         except pa.ArrowInvalid:
             raise ProviderUnavailable("A listing answer holds a size that is no number.") from None
         count = len(paths)
-        identities = pc.binary_join_element_wise(pa.scalar(self.id_prefix), paths, "")
+        identities = pc.binary_join_element_wise(constant(self.id_prefix, pa.string()), paths, _NO_SEPARATOR)
         columns = [
             identities,
             paths,
@@ -83,7 +86,7 @@ class ItemBuilder:
         table = pa.Table.from_arrays(columns, schema=ITEM_SCHEMA)
         folders = pc.ends_with(paths, "/")
         if pc.any(folders).as_py():
-            table = table.filter(pc.invert(pc.and_(folders, pc.equal(sizes, 0))))
+            table = table.filter(pc.invert(pc.and_(folders, pc.equal(sizes, _ZERO))))
         return table, ()
 
     def _build_around_rejected(self, page: ListedPage) -> tuple[pa.Table, tuple[RejectedItem, ...]]:
@@ -132,8 +135,8 @@ def _versions(etags: Sequence[bytes]) -> pa.Array | None:
     # What is not simply quoted (weak tags, blanks, other entities) is looked at one by one.
     if b"/" in joined or joined.count(b"&") != sum(map(joined.count, _QUOTES[1:])) or len(joined.split()) != 1:
         texts = [_version(etag) for etag in etags]
-        return pa.array(texts, pa.string()) if all(texts) else None
-    versions = pa.array(etags, pa.binary()).cast(pa.string())
+        return column(texts, pa.string()) if all(texts) else None
+    versions = column(etags, pa.binary()).cast(pa.string())
     for mark in marks:
         versions = pc.replace_substring(versions, mark.decode("ascii"), "")
     return versions if pc.min(pc.binary_length(versions)).as_py() else None
@@ -142,7 +145,7 @@ def _versions(etags: Sequence[bytes]) -> pa.Array | None:
 def _times(texts: Sequence[bytes]) -> pa.Array:
     """Return times in UTC; null for what is no time: unknown is never replaced by a guess."""
     try:
-        return pa.array(texts, pa.binary()).cast(pa.string()).cast(_MICROSECONDS)
+        return column(texts, pa.binary()).cast(pa.string()).cast(_MICROSECONDS)
     except pa.ArrowInvalid:
         return pa.array([_time(text) for text in texts], _MICROSECONDS)
 
@@ -158,4 +161,4 @@ def _time(text: bytes) -> datetime | None:
 def _unreadable(classes: Sequence[bytes]) -> pa.Array:
     if _ARCHIVED.isdisjoint(classes):
         return pa.nulls(len(classes), pa.string())
-    return pa.array(["archived" if name in _ARCHIVED else None for name in classes], pa.string())
+    return column(["archived" if name in _ARCHIVED else None for name in classes], pa.string())
