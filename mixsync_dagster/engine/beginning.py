@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import logging
+
 from mixsync_dagster.engine.context import RunTicket, Toolbox
-from mixsync_dagster.errors import Conflict
+from mixsync_dagster.engine.finishing import end_by_error
+from mixsync_dagster.errors import Conflict, MixsyncError, NotFound
 from mixsync_dagster.model.progress import Checkpoint, Commit, Counters, PassKind, RunRecord, Trigger
 from mixsync_dagster.model.syncs import SyncConfiguration
 from mixsync_dagster.ports.state import SyncLock
+
+logger = logging.getLogger(__name__)
 
 
 def begin_run(
@@ -21,8 +26,10 @@ def begin_run(
 ) -> RunTicket:
     """Start a run and return the ticket for its steps.
 
-    An unfinished pass is resumed from its checkpoint unless `full_sync` asks for one from the start. Raises
-    AlreadyLocked while another worker runs the sync, Conflict when it is paused, NotFound.
+    An unfinished pass is resumed from its checkpoint unless `full_sync` asks for one from the start, which also asks
+    again what the metadata filters refused. Raises
+    AlreadyLocked while another worker runs the sync, Conflict when it is paused, NotFound. An error or a signal after
+    the run's record was made is recorded as its end, as `fail_run` does, and then raised.
     """
     store = tools.store
     lock = store.acquire(sync_config_id, worker_id, sync_run_id, ttl_seconds=tools.limits.lease_seconds)
@@ -31,6 +38,10 @@ def begin_run(
         sync = store.load_sync(sync_config_id)
         _refuse_paused(sync)
         started_at = tools.clock.now()
+    except BaseException:
+        store.release(lock)
+        raise
+    try:
         store.start_run(
             lock,
             RunRecord(
@@ -46,12 +57,15 @@ def begin_run(
                 worker_id=worker_id,
             ),
         )
+        tools.passing("started")
         _settle_intents(tools, lock)
         checkpoint = _first_checkpoint(tools, sync, full_sync=full_sync)
+        if full_sync:
+            store.clear_refusals(lock)
         store.commit(lock, Commit(checkpoint=checkpoint))
         tools.passing("begun")
-    except BaseException:
-        store.release(lock)
+    except BaseException as error:
+        _end(tools, lock, error)
         raise
     return RunTicket(
         sync_config_id=sync_config_id,
@@ -63,6 +77,17 @@ def begin_run(
         kind=checkpoint.kind.value,
         cursor=checkpoint.cursor,
     )
+
+
+def _end(tools: Toolbox, lock: SyncLock, error: BaseException) -> None:
+    try:
+        end_by_error(tools, lock, error)
+    except NotFound:
+        # No record was made, so there is no run to end.
+        tools.store.release(lock)
+    except MixsyncError as second:
+        # The first error matters more; the lock ends by itself, and the sync's next begin closes the record.
+        logger.warning("the end of run %s could not be recorded: %s", lock.sync_run_id, second)
 
 
 def _refuse_paused(sync: SyncConfiguration) -> None:

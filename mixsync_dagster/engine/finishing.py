@@ -59,8 +59,6 @@ def fail_run(tools: Toolbox, ticket: RunTicket, error: BaseException) -> RunReco
     Outages, rate limits and interruptions leave the run `interrupted`: the next one resumes, or begins anew where the
     provider refused the position. Anything else is a failure; five in a row pause the sync.
     """
-    if isinstance(error, LockLost):
-        return None
     lock = SyncLock(
         sync_config_id=ticket.sync_config_id,
         worker_id=ticket.worker_id,
@@ -68,8 +66,15 @@ def fail_run(tools: Toolbox, ticket: RunTicket, error: BaseException) -> RunReco
         generation=ticket.generation,
         expires_at=datetime.fromisoformat(ticket.started_at),
     )
+    return end_by_error(tools, lock, error)
+
+
+def end_by_error(tools: Toolbox, lock: SyncLock, error: BaseException) -> RunRecord | None:
+    """Do as `fail_run` for the run that holds the lock. Raises NotFound when it was never started."""
+    if isinstance(error, LockLost):
+        return None
     try:
-        sync = tools.store.load_sync(ticket.sync_config_id)
+        sync = tools.store.load_sync(lock.sync_config_id)
         return tools.store.finish_run(lock, _ended_by(error, sync, tools.clock.now()))
     except LockLost:
         return None

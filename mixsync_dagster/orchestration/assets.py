@@ -1,6 +1,6 @@
 """Assets: one for each named sync, the provider's paths as external ones, and problems of the configuration."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -22,10 +22,10 @@ from mixsync_dagster.orchestration.graphs import sync_graph
 from mixsync_dagster.orchestration.jobs import RUN_TAGS
 from mixsync_dagster.orchestration.resources import MixsyncServices
 from mixsync_dagster.orchestration.snapshot import NamedSync, Problem
-from mixsync_dagster.orchestration.translator import SyncTranslator, problem_group, problem_key
+from mixsync_dagster.orchestration.translator import SyncTranslator, in_words, problem_group, problem_key
 
 SHOWN_LETTERS = 1000
-"""Dead letters that a check counts; beyond, it says so."""
+"""Dead letters that a check counts."""
 
 FAILURE_RATE = 0.05
 """Share of failed items above which the check warns."""
@@ -111,11 +111,19 @@ def sync_checks(sync: NamedSync) -> AssetChecksDefinition:
     names = SyncTranslator(sync)
     key = names.asset_key
     specs = [
-        AssetCheckSpec("dead_letters", asset=key, description="No item is kept aside as a dead letter."),
+        AssetCheckSpec(
+            "dead_letters",
+            asset=key,
+            description=f"No item is kept aside as a dead letter. Counts no further than {SHOWN_LETTERS:,}.",
+        ),
         AssetCheckSpec(
             "failure_rate", asset=key, description=f"At most {FAILURE_RATE:.0%} of the last run's items failed."
         ),
-        AssetCheckSpec("staleness", asset=key, description="The last successful run is not older than two intervals."),
+        AssetCheckSpec(
+            "staleness",
+            asset=key,
+            description="The last successful run is at most two intervals old; two minutes are always allowed.",
+        ),
     ]
 
     @multi_asset_check(specs=specs, name=f"{names.graph_name}_checks")
@@ -131,26 +139,29 @@ def _results(
     store, now = mixsync.store, mixsync.services.clock.now()
     sync = store.load_sync(sync_config_id)
     letters = store.list_dead_letters(sync_config_id, limit=SHOWN_LETTERS)
-    yield _result(specs[0], passed=not letters, dead_letters=len(letters), counted_up_to=SHOWN_LETTERS)
+    yield _result(specs[0], {"dead_letters": len(letters)}, passed=not letters)
 
     runs = store.list_runs(sync_config_id, limit=1)
     failed, discovered = (runs[0].counters.failed, runs[0].counters.discovered) if runs else (0, 0)
     rate = failed / discovered if discovered else 0.0
-    yield _result(specs[1], passed=rate <= FAILURE_RATE, failure_rate=rate, failed=failed, discovered=discovered)
+    told = {"failure_rate": rate, "failed": failed, "discovered": discovered}
+    yield _result(specs[1], told, passed=rate <= FAILURE_RATE)
 
     # Two minutes at least: a short interval is often missed by the length of one run.
     allowed = timedelta(seconds=max(2 * sync.polling_interval_seconds, 120))
     since = None if sync.last_sync_at is None else now - sync.last_sync_at
     stale = sync.next_sync_at is not None and not sync.paused and (since is None or since > allowed)
-    age = -1.0 if since is None else round(since.total_seconds(), 1)
-    yield _result(specs[2], passed=not stale, seconds_since_last_sync=age, allowed_seconds=allowed.total_seconds())
+    age: float | str = "no run has succeeded yet" if since is None else round(since.total_seconds(), 1)
+    # As text: every number here is plotted, and a constant one says nothing.
+    stated = {"seconds_since_last_sync": age, "allowed": in_words(int(allowed.total_seconds()))}
+    yield _result(specs[2], stated, passed=not stale)
 
 
-def _result(spec: AssetCheckSpec, *, passed: bool, **numbers: float) -> AssetCheckResult:
+def _result(spec: AssetCheckSpec, told: Mapping[str, float | str], *, passed: bool) -> AssetCheckResult:
     return AssetCheckResult(
         asset_key=spec.asset_key,
         check_name=spec.name,
         passed=passed,
         severity=AssetCheckSeverity.WARN,
-        metadata=dict(numbers),
+        metadata=dict(told),
     )

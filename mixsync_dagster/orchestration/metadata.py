@@ -45,7 +45,7 @@ def run_metadata(record: RunRecord, sync: SyncConfiguration, *, object_count: in
         **numbers,
         "status": record.status,
         "source_path": sync.source_path,
-        "next_sync_at": sync.next_sync_at.isoformat(timespec="seconds") if sync.next_sync_at else "not due again",
+        "next_sync_at": MetadataValue.timestamp(sync.next_sync_at) if sync.next_sync_at else "not due again",
         "summary": MetadataValue.md(markdown_table(("what", "count"), rows) if rows else "Nothing to do."),
     }
 

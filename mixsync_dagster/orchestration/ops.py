@@ -84,8 +84,10 @@ def begin_run(
                 raise
             context.log.info("Skipped: %s", error)
             return
-    sweep_spool(mixsync, mixsync_spool, context.run_id)
-    yield Output({TICKET: ticket.as_dict()})
+    values = ticket.as_dict()
+    with running(mixsync, values):
+        sweep_spool(mixsync, mixsync_spool, context.run_id)
+        yield Output({TICKET: values})
 
 
 def list_items(mixsync: MixsyncServices, begun: Values) -> Iterator[DynamicOutput[RunShard]]:

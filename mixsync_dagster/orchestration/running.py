@@ -12,7 +12,7 @@ from dagster import Failure, OpExecutionContext
 from mixsync_dagster.errors import MixsyncError, NotFound
 from mixsync_dagster.orchestration.parquet_io import ParquetIOManager
 from mixsync_dagster.orchestration.resources import MixsyncServices, sentence
-from mixsync_dagster.orchestration.translator import DISPATCH_TAG, RUN_ID_TAG, SYNC_ID_TAG
+from mixsync_dagster.orchestration.translator import DISPATCH_TAG, RUN_ID_TAG, SYNC_ID_TAG, SYNC_NAME_TAG
 
 if TYPE_CHECKING:
     from mixsync_dagster.engine.context import SyncRun
@@ -84,8 +84,8 @@ def claimed(mixsync: MixsyncServices, context: OpExecutionContext, sync: SyncCon
 
 
 def tag_run(context: OpExecutionContext, sync: SyncConfiguration) -> None:
-    """Put the sync's and the run's ids on the Dagster run, by which lists are filtered."""
-    wanted = {SYNC_ID_TAG: sync.sync_config_id, RUN_ID_TAG: context.run_id}
+    """Put the sync's name and id and the run's id on the Dagster run, by which lists are read and filtered."""
+    wanted = {SYNC_NAME_TAG: sync.name, SYNC_ID_TAG: sync.sync_config_id, RUN_ID_TAG: context.run_id}
     if any(context.run.tags.get(key) != value for key, value in wanted.items()):
         context.instance.add_run_tags(context.run_id, wanted)
 

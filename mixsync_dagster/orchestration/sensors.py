@@ -29,6 +29,9 @@ from mixsync_dagster.orchestration.translator import DISPATCHER, SyncTranslator
 DISPATCHER_SECONDS = 5
 """Time between the dispatcher's ticks: Dagster's own shortest."""
 
+LISTED_MINUTES = 6
+"""Up to this many minutes of an hour stand one by one in a cron expression."""
+
 
 def dispatcher(sync_bucket: JobDefinition, probe_syncs: JobDefinition, named: Sequence[str]) -> SensorDefinition:
     """Return the sensor that serves every sync but the named ones."""
@@ -72,7 +75,12 @@ def cron_of(sync: NamedSync) -> str | None:
     offset = (created_at.minute + late) % minutes
     if minutes == 1:
         return "* * * * *"
-    return f"{offset}-59/{minutes} * * * *" if offset else f"*/{minutes} * * * *"
+    if not offset:
+        return f"*/{minutes} * * * *"
+    # The UI puts a short list into better words than a range with a step.
+    if 60 // minutes <= LISTED_MINUTES:
+        return f"{','.join(str(minute) for minute in range(offset, 60, minutes))} * * * *"
+    return f"{offset}-59/{minutes} * * * *"
 
 
 def tick_seconds(sync: NamedSync) -> int:

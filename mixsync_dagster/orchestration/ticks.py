@@ -118,7 +118,15 @@ def look(
     if work.undecided and not answer.asked:
         after = TickCursor(probe=f"probe:{scope.sensor}:{services.clock.now().isoformat()}")
         requests.append(_probe_request(after, work.undecided))
-    return Tick(requests, after, f"Nothing to start: {work.unchanged} looked at and unchanged.")
+    return Tick(requests, after, _said(len(answer.asked), work.unchanged))
+
+
+def _said(asked: int, unchanged: int) -> str:
+    if asked:
+        return f"A run of {PROBE_SYNCS} is still looking; its answer counts at a later tick."
+    if not unchanged:
+        return "Nothing is due."
+    return "Looked: nothing changed." if unchanged == 1 else f"Looked at {unchanged} syncs: nothing changed."
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,8 @@ from mixsync_dagster.model.syncs import SyncMode
 from mixsync_dagster.orchestration.snapshot import NamedSync, Problem
 
 SYNC_ID_TAG = "mixsync/sync_config_id"
+SYNC_NAME_TAG = "mixsync/sync"
+"""The sync's name, for people; everything else goes by the id."""
 RUN_ID_TAG = "mixsync/sync_run_id"
 DISPATCH_TAG = "mixsync/dispatch"
 """Number of the claim that a run was started for; absent on runs that a person starts."""
@@ -34,6 +36,14 @@ def slug(name: str) -> str:
     """Return a name that Dagster takes (a-z, 0-9, _), made from any other; not empty, not unique."""
     made = _UNWANTED.sub("_", name.lower()).strip("_")
     return made or "x" + hashlib.blake2b(name.encode(), digest_size=4).hexdigest()
+
+
+def in_words(seconds: int) -> str:
+    """Return a whole number of seconds as people say it: `45 seconds`, `minute`, `15 minutes`, `2 hours`."""
+    for unit, length in (("hour", 3600), ("minute", 60)):
+        if seconds >= length and seconds % length == 0:
+            return unit if seconds == length else f"{seconds // length} {unit}s"
+    return f"{seconds} seconds"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +107,9 @@ class SyncTranslator:
     def rhythm(self) -> str:
         """When the sync runs, in words."""
         return {
-            SyncMode.CONTINUOUS: f"continuously, looking for changes every {self.sync.interval_seconds} seconds",
+            SyncMode.CONTINUOUS: f"continuously, looking for changes every {in_words(self.sync.interval_seconds)}",
             SyncMode.ONE_TIME: "once",
-            SyncMode.SCHEDULED: f"every {self.sync.interval_seconds} seconds, at a fixed rhythm",
+            SyncMode.SCHEDULED: f"every {in_words(self.sync.interval_seconds)}, at a fixed rhythm",
         }[self.sync.mode]
 
     @property
@@ -122,8 +132,8 @@ class SyncTranslator:
 
     @property
     def automation_description(self) -> str:
-        """What the sensor or schedule does."""
-        return f"Runs sync `{self.sync.name}` {self.rhythm}. Looks cheaply first; only changes become runs."
+        """What the sensor or schedule does; plain text, for these pages show no Markdown."""
+        return f"Runs sync {self.sync.name} {self.rhythm}. Looks cheaply first; only changes become runs."
 
     @property
     def job_description(self) -> str:

@@ -131,7 +131,11 @@ class ControlStore(Protocol):
         ...
 
     def list_runs(self, sync_config_id: str, *, limit: int = 20) -> Sequence[RunRecord]:
-        """Return runs, newest first."""
+        """Return runs, newest first.
+
+        One that is recorded as running is told as interrupted when its lock was taken away, given back without its
+        end, or has been expired for minutes: its worker is gone. `get_run` returns what is recorded.
+        """
         ...
 
     def get_run(self, sync_run_id: str) -> RunRecord:

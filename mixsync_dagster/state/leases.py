@@ -36,7 +36,12 @@ _REVOKE = """
     UPDATE leases SET holder = '', run_id = '', expires_at = 0, fence = fence + 1
     WHERE sync_config_id = ? AND holder <> ''
 """
+_UNDER_WAY = "SELECT run_id FROM leases WHERE sync_config_id = ? AND holder <> '' AND expires_at + ? > now_micros()"
 _MICROS = 1_000_000
+
+GONE_AFTER_SECONDS = 300.0
+"""How long after its lock's end a worker that nobody superseded may still come back: steps of a run can wait for each
+other in a queue meanwhile, and nobody renews the lock between them."""
 
 
 class StorePart:
@@ -84,6 +89,12 @@ def revoke(tx: Transaction, sync_config_id: str) -> str | None:
 def is_locked(tx: Transaction, sync_config_id: str) -> bool:
     """Return whether somebody holds an unexpired lock."""
     return bool(tx.rows("SELECT 1 FROM leases WHERE sync_config_id = ? AND expires_at > now_micros()", sync_config_id))
+
+
+def run_under_way(tx: Transaction, sync_config_id: str) -> str | None:
+    """Return the run that holds the sync's lock; None when nobody does, or its worker must be thought gone."""
+    found = tx.rows(_UNDER_WAY, sync_config_id, int(GONE_AFTER_SECONDS * _MICROS))
+    return unescape(found[0][0]) if found else None
 
 
 def release_lease(tx: Transaction, lock: SyncLock) -> None:

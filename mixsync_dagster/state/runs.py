@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -13,9 +14,11 @@ from mixsync_dagster.model.progress import Counters, Outcome, RunRecord
 from mixsync_dagster.ports.state import RunEnd, SyncLock
 from mixsync_dagster.state import schema
 from mixsync_dagster.state.database import Transaction
-from mixsync_dagster.state.leases import StorePart, release_lease
+from mixsync_dagster.state.leases import StorePart, release_lease, run_under_way
 
 _ERROR_CHARACTERS = 1000
+_RUNNING = "running"
+_GONE = "the run's worker is gone; the next run goes on from the last commit."
 _RUN = schema.runs.c
 _SYNC = schema.syncs.c
 _RECORD = (
@@ -41,8 +44,13 @@ class Runs(StorePart):
         with self._fenced(lock) as tx:
             if tx.execute(sa.select(_RUN.sync_run_id).where(_RUN.sync_run_id == run.sync_run_id)).first():
                 return
-            older = (_RUN.sync_config_id == lock.sync_config_id) & (_RUN.status == "running")
-            closing = {"status": Outcome.INTERRUPTED.value, "completed_at": self._clock.now()}
+            older = (_RUN.sync_config_id == lock.sync_config_id) & (_RUN.status == _RUNNING)
+            closing = {
+                "status": Outcome.INTERRUPTED.value,
+                "completed_at": self._clock.now(),
+                "error": _GONE,
+                "error_class": "interrupted",
+            }
             tx.execute(sa.update(schema.runs).where(older).values(closing))
             tx.execute(sa.insert(schema.runs).values(_values(run)))
             counting = {"current_sync_run_id": run.sync_run_id, "sync_run_counter": _SYNC.sync_run_counter + 1}
@@ -74,7 +82,8 @@ class Runs(StorePart):
         newest = (_RUN.started_at.desc(), _RUN.sync_run_id.desc())
         statement = sa.select(*_RECORD).where(_RUN.sync_config_id == sync_config_id).order_by(*newest).limit(limit)
         with self._database.read() as tx:
-            return [_from_row(row) for row in tx.execute(statement)]
+            under_way = run_under_way(tx, sync_config_id)
+            return [_as_it_is(_from_row(row), under_way) for row in tx.execute(statement)]
 
     def get_run(self, sync_run_id: str) -> RunRecord:
         """See ControlStore.get_run."""
@@ -115,6 +124,13 @@ def _record(tx: Transaction, sync_run_id: str) -> RunRecord:
     if row is None:
         raise NotFound(f"run {sync_run_id} does not exist.")
     return _from_row(row)
+
+
+def _as_it_is(record: RunRecord, under_way: str | None) -> RunRecord:
+    """Return the record, told as interrupted when it says running and its worker is gone without a word."""
+    if record.status != _RUNNING or record.sync_run_id == under_way:
+        return record
+    return replace(record, status=Outcome.INTERRUPTED.value, error=_GONE)
 
 
 def _from_row(row: sa.Row[Any]) -> RunRecord:

@@ -9,10 +9,10 @@ import pytest
 
 from mixsync_dagster.engine.beginning import begin_run
 from mixsync_dagster.engine.context import RunTicket
-from mixsync_dagster.errors import AlreadyLocked, Conflict, LockLost, NotFound
-from mixsync_dagster.model.progress import Checkpoint, Commit, Intent, PassKind, Trigger
-from mixsync_dagster.ports.state import SyncLock
-from mixsync_dagster_tests.engine.support import START, SYNC, Crash, World
+from mixsync_dagster.errors import AlreadyLocked, Conflict, LockLost, NotFound, StoreUnavailable
+from mixsync_dagster.model.progress import Checkpoint, Commit, Intent, PassKind, RunRecord, Trigger
+from mixsync_dagster.ports.state import RunEnd, SyncLock
+from mixsync_dagster_tests.engine.support import START, SYNC, Crash, MortalStore, World
 
 
 def begun(world: World, *, run: str = "run-1", full_sync: bool = False, **changes: Any) -> RunTicket:
@@ -96,6 +96,101 @@ def test_a_begin_that_ends_early_frees_the_lock(world: World, point: str) -> Non
     with pytest.raises(Crash):
         begun(world, passing=passing)
     assert not world.sync.locked
+
+
+def test_an_error_after_the_record_ends_the_run_with_its_sentence(world: World) -> None:
+    def passing(name: str) -> None:
+        if name == "started":
+            raise StoreUnavailable("the state store cannot be written: the disk is full.")
+
+    with pytest.raises(StoreUnavailable):
+        begun(world, passing=passing)
+    record = world.store.get_run("run-1")
+    assert (record.status, record.error) == ("failed", "the state store cannot be written: the disk is full.")
+    sync = world.sync
+    assert (sync.locked, sync.status, sync.consecutive_failures) == (False, "FAILED", 1)
+
+
+@pytest.mark.parametrize("point", ["started", "begun"])
+def test_a_signal_after_the_record_ends_the_run_and_the_sync_is_due_at_once(world: World, point: str) -> None:
+    def passing(name: str) -> None:
+        if name == point:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        begun(world, passing=passing)
+    record = world.store.get_run("run-1")
+    assert (record.status, record.error) == (
+        "interrupted",
+        "the run was interrupted by a signal; the next run resumes it.",
+    )
+    sync = world.sync
+    assert (sync.locked, sync.next_sync_at, sync.consecutive_failures) == (False, START, 0)
+
+
+def test_a_signal_just_as_the_record_is_made_ends_the_run_as_well(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = world.store.start_run
+
+    def interrupted(lock: SyncLock, run: RunRecord) -> None:
+        real(lock, run)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(world.store, "start_run", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        begun(world)
+    assert world.store.get_run("run-1").status == "interrupted"
+    assert not world.sync.locked
+
+
+def test_a_record_that_cannot_be_made_frees_the_lock_and_leaves_no_run(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(_lock: SyncLock, _run: RunRecord) -> None:
+        raise StoreUnavailable("the state store cannot be written.")
+
+    monkeypatch.setattr(world.store, "start_run", refused)
+    with pytest.raises(StoreUnavailable):
+        begun(world)
+    assert list(world.store.list_runs(SYNC)) == []
+    sync = world.sync
+    assert (sync.locked, sync.consecutive_failures) == (False, 0)
+
+
+def test_the_first_error_is_raised_where_the_store_takes_no_end_either(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def passing(name: str) -> None:
+        if name == "started":
+            raise StoreUnavailable("the first.")
+
+    def refused(_lock: SyncLock, _end: RunEnd) -> RunRecord:
+        raise StoreUnavailable("the second.")
+
+    monkeypatch.setattr(world.store, "finish_run", refused)
+    with pytest.raises(StoreUnavailable, match=r"the first\."):
+        begun(world, passing=passing)
+
+
+def test_a_run_that_was_killed_before_its_first_checkpoint_is_closed_by_the_next(world: World) -> None:
+    store = MortalStore(world.store)
+
+    def killed(name: str) -> None:
+        if name == "started":
+            store.dead.set()
+            raise Crash
+
+    with pytest.raises(Crash):
+        begun(world, store=store, passing=killed)
+    assert world.store.get_run("run-1").status == "running"
+    world.clock.advance(world.limits.lease_seconds)
+    begun(world, run="run-2")
+    told = [(run.sync_run_id, run.status, run.error) for run in world.store.list_runs(SYNC)]
+    assert told == [
+        ("run-2", "running", None),
+        ("run-1", "interrupted", "the run's worker is gone; the next run goes on from the last commit."),
+    ]
 
 
 UNFINISHED = Checkpoint(

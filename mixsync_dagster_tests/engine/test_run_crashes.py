@@ -23,6 +23,7 @@ POINTS = {
     "put",
     "removing",
     "sealed",
+    "started",
     "stored",
     "submitted",
 }

@@ -8,6 +8,7 @@ import pytest
 
 from mixsync_dagster.errors import ConfigurationError
 from mixsync_dagster.orchestration.location import build_definitions
+from mixsync_dagster.orchestration.parquet_io import Spool
 from mixsync_dagster.ports.provider import Probe
 from mixsync_dagster.state.store import SqlStateStore
 from mixsync_dagster.testing.clock import SimulatedClock
@@ -66,7 +67,8 @@ def test_a_run_passes_every_stage_and_fills_the_bucket(live_home, sync_id, insta
         result.run_id,
         f"dagster:{result.run_id[:8]}",
     )
-    assert instance.get_run_by_id(result.run_id).tags["mixsync/sync_config_id"] == sync_id
+    tags = instance.get_run_by_id(result.run_id).tags
+    assert (tags["mixsync/sync_config_id"], tags["mixsync/sync"]) == (sync_id, "videos")
 
 
 def test_a_second_run_without_change_creates_nothing(live_home, sync_id, instance):
@@ -89,8 +91,15 @@ def test_the_numbers_are_metadata_of_the_asset(live_home, sync_id, instance):
 
 def test_the_checks_are_made_after_the_run(live_home, sync_id, instance):
     result = run(live_home, instance, job="sync_videos")
-    checks = {one.check_name: one.passed for one in result.get_asset_check_evaluations()}
-    assert checks == {"dead_letters": True, "failure_rate": True, "staleness": True}
+    checks = {one.check_name: one for one in result.get_asset_check_evaluations()}
+    assert {name: one.passed for name, one in checks.items()} == {
+        "dead_letters": True,
+        "failure_rate": True,
+        "staleness": True,
+    }
+    assert checks["staleness"].metadata["allowed"].value == "10 minutes"
+    assert checks["staleness"].metadata["seconds_since_last_sync"].value < 60
+    assert checks["dead_letters"].metadata == {"dead_letters": dg.MetadataValue.int(0)}
 
 
 def test_nothing_is_left_in_the_spool_and_nothing_was_pickled(live_home, sync_id, instance, monkeypatch):
@@ -131,6 +140,23 @@ def test_a_table_that_cannot_be_handed_on_frees_the_lock(live_home, sync_id, ins
     assert not result.success
     store = live_home.mixsync.store
     assert store.get_run(result.run_id).status == "failed"
+    assert store.get_sync("videos").locked is False
+
+
+@pytest.mark.parametrize("error", [RuntimeError("whatever"), KeyboardInterrupt()])
+def test_a_first_step_that_ends_after_the_run_began_ends_the_run(live_home, sync_id, instance, monkeypatch, error):
+    def torn(_spool):
+        raise error
+
+    monkeypatch.setattr(Spool, "folders", torn)
+    try:
+        assert not run(live_home, instance).success
+    except KeyboardInterrupt:
+        assert isinstance(error, KeyboardInterrupt)
+    store = live_home.mixsync.store
+    (record,) = store.list_runs(sync_id)
+    assert record.status == ("failed" if isinstance(error, RuntimeError) else "interrupted")
+    assert store.get_run(record.sync_run_id).completed_at is not None
     assert store.get_sync("videos").locked is False
 
 

@@ -27,7 +27,9 @@ def scheduled(seconds, minute=0, second=0):
         (scheduled(300, minute=12), "2-59/5 * * * *"),
         (scheduled(300, minute=12, second=1), "3-59/5 * * * *"),
         (scheduled(300, minute=14, second=59), "*/5 * * * *"),
-        (scheduled(900, minute=50), "5-59/15 * * * *"),
+        (scheduled(600, minute=14), "4,14,24,34,44,54 * * * *"),
+        (scheduled(720, minute=12), "*/12 * * * *"),
+        (scheduled(900, minute=50), "5,20,35,50 * * * *"),
     ],
 )
 def test_whole_minutes_that_divide_an_hour_are_a_schedule_in_step_with_the_creation(sync, cron):

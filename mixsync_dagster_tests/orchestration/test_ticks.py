@@ -55,8 +55,15 @@ def test_an_unchanged_sync_is_no_run_and_due_later(home, instance, answers):
     has_run(home, sync_id)
     result = tick(home, instance)
     assert list(result.requests) == []
-    assert result.said == "Nothing to start: 1 looked at and unchanged."
+    assert result.said == "Looked: nothing changed."
+    assert tick(home, instance).said == "Nothing is due."
     assert home.mixsync.store.get_sync("videos").next_sync_at > home.mixsync.services.clock.now()
+
+
+def test_a_tick_says_how_many_syncs_did_not_change(home, instance, answers):
+    for name in ("one", "two"):
+        has_run(home, home.add(name))
+    assert tick(home, instance).said == "Looked at 2 syncs: nothing changed."
 
 
 def test_a_changed_sync_is_a_run(home, instance, answers):
@@ -119,6 +126,7 @@ def test_a_sync_that_is_being_probed_is_not_probed_again(home, instance, asked):
     result = tick(home, instance, cursor)
     assert list(result.requests) == []
     assert result.cursor == cursor
+    assert result.said == "A run of probe_syncs is still looking; its answer counts at a later tick."
 
 
 def test_what_the_probing_run_found_changed_is_started(home, instance, asked):

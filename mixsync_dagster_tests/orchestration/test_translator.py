@@ -3,10 +3,11 @@
 from datetime import UTC, datetime
 
 import dagster as dg
+import pytest
 
 from mixsync_dagster.model.syncs import SyncMode
 from mixsync_dagster.orchestration.snapshot import NamedSync, Problem
-from mixsync_dagster.orchestration.translator import SyncTranslator, problem_key, slug, tell_apart
+from mixsync_dagster.orchestration.translator import SyncTranslator, in_words, problem_key, slug, tell_apart
 
 
 def named(name="videos", **changes):
@@ -42,8 +43,22 @@ def test_an_asset_is_called_after_namespace_bucket_and_sync():
 def test_the_description_says_where_from_when_and_what():
     text = SyncTranslator(named(filters="`extensions`: .mp4", description="Clips.")).asset_description
     assert text.startswith("Clips.")
-    for part in ("`media/Some Folder/videos`", "every 60 seconds", ".mp4", "sync_videos"):
+    for part in ("`media/Some Folder/videos`", "every minute", ".mp4", "sync_videos"):
         assert part in text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(30, "30 seconds"), (60, "minute"), (90, "90 seconds"), (900, "15 minutes"), (3600, "hour"), (7200, "2 hours")],
+)
+def test_an_interval_is_told_in_the_largest_unit_that_fits(seconds, words):
+    assert in_words(seconds) == words
+
+
+def test_the_description_of_a_sensor_is_plain_text():
+    text = SyncTranslator(named(mode=SyncMode.SCHEDULED, interval_seconds=900)).automation_description
+    assert text.startswith("Runs sync videos every 15 minutes, at a fixed rhythm.")
+    assert "`" not in text
 
 
 def test_syncs_whose_names_collide_are_told_and_the_first_keeps_the_name():

@@ -132,7 +132,8 @@ def running_moto() -> Iterator[S3Server]:
             process.stdout.close()
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
+    """Return ports that nobody listens on, all different; nothing keeps them free."""
     with contextlib.ExitStack() as held:
         sockets = [held.enter_context(socket.socket()) for _ in range(count)]
         for one in sockets:
@@ -159,7 +160,7 @@ def running_seaweedfs() -> Iterator[S3Server]:
     folder = Path(tempfile.mkdtemp(prefix="weed-"))
     identity = {"name": "t", "credentials": [{"accessKey": ACCESS_KEY, "secretKey": SECRET_KEY}], "actions": ["Admin"]}
     (folder / "s3.json").write_text(json.dumps({"identities": [identity]}))
-    ports = _free_ports(8)
+    ports = free_ports(8)
     names = ("master.port", "master.port.grpc", "volume.port", "volume.port.grpc", "filer.port", "filer.port.grpc")
     command = [binary, "-logtostderr=true", "server", f"-dir={folder}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-s3"]
     command += ["-master.telemetry=false", "-volume.max=2000", "-master.volumeSizeLimitMB=16", "-s3.iam=false"]

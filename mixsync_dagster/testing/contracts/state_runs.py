@@ -242,7 +242,35 @@ class RunContract:
         seed(store)
         store.release(begin(store))
         begin(store, run="run-2")
-        assert [run.status for run in store.list_runs(SYNC)] == ["running", "interrupted"]
+        [running, closed] = store.list_runs(SYNC)
+        assert (running.status, running.error, closed.status) == ("running", None, "interrupted")
+        assert "worker is gone" in (closed.error or "")
+        assert closed.completed_at is not None
+
+    @pytest.mark.parametrize(
+        ("ttl_seconds", "told"), [(60, "running"), (0, "running"), (-200, "running"), (-400, "interrupted")]
+    )
+    def test_a_run_whose_lock_expired_long_ago_is_not_listed_as_running(
+        self, store: StateStore, ttl_seconds: float, told: str
+    ) -> None:
+        seed(store)
+        store.renew(begin(store), ttl_seconds=ttl_seconds)
+        [listed] = store.list_runs(SYNC)
+        assert listed.status == told
+        assert (listed.error is None) == (told == "running")
+        assert store.get_run("run-1").status == "running"
+
+    def test_a_run_whose_lock_was_taken_away_is_not_listed_as_running(self, store: StateStore) -> None:
+        seed(store)
+        begin(store)
+        store.unlock(SYNC)
+        assert [run.status for run in store.list_runs(SYNC)] == ["interrupted"]
+
+    def test_a_run_that_was_never_closed_is_not_listed_as_running_beside_its_successor(self, store: StateStore) -> None:
+        seed(store)
+        store.release(begin(store))
+        store.acquire(SYNC, "worker-2", "run-2", ttl_seconds=60)
+        assert [run.status for run in store.list_runs(SYNC)] == ["interrupted"]
 
     def test_an_unfinished_pass_keeps_its_checkpoint(self, store: StateStore) -> None:
         seed(store)
