@@ -76,6 +76,12 @@ SETTING_ROWS: tuple[SettingRow, ...] = (
         "Most transfers at once in one run; a sync's own `sync_concurrency` lowers it.",
     ),
     SettingRow(
+        "MIXSYNC_CHECK_SECONDS",
+        "10",
+        "a number from 0.1 to 600 (seconds)",
+        "How long `mixsync check` and the tests of `mixsync apply` wait for one source path.",
+    ),
+    SettingRow(
         "MIXSYNC_SYNCS_DIR",
         "-",
         "the path of a folder of YAML files that exists",
@@ -118,6 +124,7 @@ class Settings:
     lease_seconds: float = 60.0
     sync_concurrency: int | None = None
     """None: the engine's own bound."""
+    check_seconds: float = 10.0
     syncs_dir: Path | None = None
     log_format: str = "text"
     ca_bundle: Path | None = None
@@ -239,6 +246,7 @@ _PARSERS: Mapping[str, tuple[str, Callable[[str], Any]]] = {
     "MIXSYNC_NAMED_SYNCS": ("named_syncs", _whole(0, 200)),
     "MIXSYNC_LEASE_SECONDS": ("lease_seconds", _number(5, 3600)),
     "MIXSYNC_SYNC_CONCURRENCY": ("sync_concurrency", _whole(1, 1024)),
+    "MIXSYNC_CHECK_SECONDS": ("check_seconds", _number(0.1, 600)),
     "MIXSYNC_SYNCS_DIR": ("syncs_dir", _folder),
     "MIXSYNC_LOG_FORMAT": ("log_format", _log_format),
     "MIXSYNC_CA_BUNDLE": ("ca_bundle", _file),

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol, Self, cast
 
+from mixsync_dagster.control.checking import answer_in_time
 from mixsync_dagster.control.definitions import Offered
 from mixsync_dagster.engine.context import RunLimits, Toolbox
 from mixsync_dagster.errors import ConfigurationError
@@ -144,6 +145,23 @@ class Services:
         """
         return self._provider(self.store.get_connection(connection_id), source_path, provider_filters)
 
+    def check_source(
+        self, config: ProviderConfig, source_path: str, *, provider_filters: Mapping[str, Any] | None = None
+    ) -> None:
+        """Return if a source path can be listed with a config whose credentials hold values.
+
+        Raises what `Provider.check` raises; ProviderUnavailable after MIXSYNC_CHECK_SECONDS without an answer.
+        """
+        provider = self._provider_of(config, source_path, provider_filters)
+
+        def check() -> None:
+            try:
+                provider.check()
+            finally:
+                provider.close()
+
+        answer_in_time(check, self.settings.check_seconds)
+
     def bucket_for(self, bucket_id: str) -> EmbeddedBucket:
         """Return the bucket, by id or name; the caller closes it. Raises NotFound, ConfigurationError."""
         from mixsync_dagster.buckets.blobs import open_blob_store
@@ -191,18 +209,28 @@ class Services:
     def _provider(
         self, connection: StorageConnection, source_path: str, provider_filters: Mapping[str, Any] | None
     ) -> Provider:
-        module = PROVIDERS.get(connection.provider_type)
-        if module is None:
+        return self._provider_of(self.usable_config(connection), source_path, provider_filters)
+
+    def _provider_of(
+        self, config: ProviderConfig, source_path: str, provider_filters: Mapping[str, Any] | None
+    ) -> Provider:
+        factory = cast("_Factory", import_module(PROVIDERS[ProviderType(config.provider_type)]))
+        return factory.from_connection(
+            config, source_path, provider_filters=provider_filters, ca_bundle=self.settings.ca_bundle
+        )
+
+    def usable_config(self, connection: StorageConnection) -> ProviderConfig:
+        """Return what `connection_config` does. Raises ConfigurationError also for a connection that may not be used.
+
+        That is one whose provider is not offered, or that is not ACTIVE.
+        """
+        if connection.provider_type not in PROVIDERS:
             raise ConfigurationError(not_offered(connection.name, connection.provider_type))
         if not connection.is_active:
             raise ConfigurationError(
                 f"connection {connection.name} is {connection.status} and may not be used; activate it first."
             )
-        config = self.connection_config(connection)
-        factory = cast("_Factory", import_module(module))
-        return factory.from_connection(
-            config, source_path, provider_filters=provider_filters, ca_bundle=self.settings.ca_bundle
-        )
+        return self.connection_config(connection)
 
     def connection_config(self, connection: StorageConnection) -> ProviderConfig:
         """Return settings and credentials with every reference resolved. Raises ConfigurationError naming the field."""

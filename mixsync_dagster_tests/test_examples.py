@@ -12,5 +12,7 @@ def test_the_examples_are_accepted():
     document = parse_definitions(load_definitions([EXAMPLES]))
     assert list(document.syncs) == ["videos", "reports", "archive"]
     for name, sync in document.syncs.items():
-        check_request(sync, document.connections[sync.connection_id].provider_type, where=name)
+        check_request(
+            sync, document.connections[sync.connection_id].provider_type, document.buckets[sync.bucket_id], where=name
+        )
         assert sync.bucket_id in document.buckets

@@ -30,11 +30,16 @@ def apply(
         bool, typer.Option("--prune", help="Delete syncs and connections that no file defines; objects stay.")
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would change, and change nothing.")] = False,
+    no_check: Annotated[
+        bool, typer.Option("--no-check", help="Test nothing at the providers, as if no connection asked for it.")
+    ] = False,
     json_output: JsonFlag = False,
 ) -> None:
     """Load connections, buckets and syncs from YAML files.
 
-    Everything is checked first: a bad file changes nothing. The same files twice change nothing.
+    Everything is checked first: a bad file changes nothing. The same files twice change nothing. New and changed
+    connections, and the source paths of new syncs, are tested at their providers, each for MIXSYNC_CHECK_SECONDS (10)
+    at most.
     """
     from mixsync_dagster.commands import output
     from mixsync_dagster.commands.failures import say
@@ -53,6 +58,7 @@ def apply(
             clock=services.clock,
             prune=prune,
             dry_run=dry_run,
+            check=None if no_check else services.check_source,
         )
     for warning in applied.warnings:
         say(f"warning: {warning}")

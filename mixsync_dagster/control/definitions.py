@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from mixsync_dagster.control.checking import SourceCheck
 from mixsync_dagster.control.owners import LOCAL_OWNER, Owner
 from mixsync_dagster.control.planned import (
     REMOVED,
@@ -18,7 +19,8 @@ from mixsync_dagster.control.planned import (
     plan_connection,
     plan_sync,
 )
-from mixsync_dagster.control.syncs import check_request
+from mixsync_dagster.control.syncs import check_mapping, check_request
+from mixsync_dagster.control.trials import Trials
 from mixsync_dagster.control.yaml_files import Definition, DefinitionSet
 from mixsync_dagster.errors import Conflict, FieldProblem, InvalidInput
 from mixsync_dagster.model.buckets import BucketDefinition, Destination
@@ -26,7 +28,9 @@ from mixsync_dagster.model.connections import StorageConnection, StorageConnecti
 from mixsync_dagster.model.credentials import resolve
 from mixsync_dagster.model.documents import ConfigDocument, SyncDocument, plain_secrets
 from mixsync_dagster.model.provider_configs import ProviderType
+from mixsync_dagster.model.schema_fit import check_no_defaults
 from mixsync_dagster.model.secrets import references
+from mixsync_dagster.model.syncs import SyncConfiguration
 from mixsync_dagster.model.validation import explain, shown
 from mixsync_dagster.ports.clock import Clock
 from mixsync_dagster.ports.control import Applied, ConfigStore
@@ -63,18 +67,26 @@ def apply_definitions(
     prune: bool = False,
     dry_run: bool = False,
     owner: Owner = LOCAL_OWNER,
+    check: SourceCheck | None = None,
 ) -> AppliedSet:
     """Create and update what the files define; with `prune`, delete syncs and connections that they do not.
 
     `lookup` gives the value of an environment variable. Everything is checked before the first write, so that a bad
     definition changes nothing; the same definitions twice change nothing. With `dry_run` nothing is written. Buckets
     are never deleted, for they hold objects. Raises InvalidInput with one sentence a problem, StoreUnavailable.
+
+    `check` tries, at their providers, connections that are new or changed and the source paths of new syncs, unless the
+    connection says `test_before_save: false`. None, as for whoever must not wait for a network (Dagster's load of the
+    code location): nothing is tried and nothing is sent.
     """
     _refuse_providers(definitions, offered)
     document = parse_definitions(definitions)
+    warnings = list(_warnings(definitions, document))
     for attempt in (1, 2):
         planner = _Planner(store, definitions, document, offered, lookup, owner)
         steps = planner.steps(clock, prune=prune)
+        if check is not None and attempt == 1:
+            warnings += planner.trials().run(check)
         try:
             if not dry_run:
                 for step in steps:
@@ -86,7 +98,7 @@ def apply_definitions(
                 raise
             continue
         break
-    return AppliedSet(tuple(step.applied for step in steps), tuple(_warnings(definitions, document)))
+    return AppliedSet(tuple(step.applied for step in steps), tuple(warnings))
 
 
 def parse_definitions(definitions: DefinitionSet) -> ConfigDocument:
@@ -165,6 +177,7 @@ class _Planner:
         ]
         if self.problems:
             raise InvalidInput(self.problems)
+        self._changes = {(step.applied.kind, step.applied.name): step.applied.change for step in steps}
         return [*steps, *(self._removals() if prune else [])]
 
     def _each(self, kind: str, entries: dict[str, Any], plan: Callable[[Definition, Any], Step]) -> list[Step]:
@@ -220,12 +233,36 @@ class _Planner:
             field = f"{definition.where}.destination"
             said = f"{field}: {bucket.destination} is not offered yet; give {names}."
             raise InvalidInput([FieldProblem(field, bucket.destination, names, said)])
-        return plan_bucket(self.store, bucket, self._buckets.get(bucket.bucket_id))
+        if bucket.bucket_schema is not None and bucket.destination is Destination.EMBEDDED:
+            check_no_defaults(bucket.bucket_schema, where=f"{definition.where}.bucket_schema")
+        present = self._buckets.get(bucket.bucket_id)
+        if present is not None and present.bucket_schema != bucket.bucket_schema:
+            self._check_stored_mappings(bucket)
+        return plan_bucket(self.store, bucket, present)
+
+    def _check_stored_mappings(self, bucket: BucketDefinition) -> None:
+        """Refuse a schema that the mappings of syncs which no file defines do not fit."""
+        providers = {c.connection_id: c.provider_type for c in self._connections.values()}
+        problems: list[FieldProblem] = []
+        for sync in self._other_syncs():
+            if sync.bucket_id == bucket.bucket_id and sync.connection_id in providers:
+                where = f"syncs.{sync.name}.schema_mapping"
+                try:
+                    check_mapping(sync.schema_mapping, providers[sync.connection_id], bucket, where=where)
+                except InvalidInput as error:
+                    problems += error.problems
+        if problems:
+            raise InvalidInput(problems)
+
+    def _other_syncs(self) -> list[SyncConfiguration]:
+        """Return the stored syncs that no file defines and that stay."""
+        return [s for s in self._syncs.values() if not self._prune and s.name not in self.document.syncs]
 
     def _sync(self, definition: Definition, request: SyncDocument) -> Step:
         bucket_id = self._bucket_id(definition, request.bucket_id)
         connection, provider = self._connection_of(definition, request.connection_id)
-        check_request(request, provider, where=definition.where)
+        bucket = {**self._buckets, **self.document.buckets}[bucket_id]
+        check_request(request, provider, bucket, where=definition.where)
         return plan_sync(
             self.store,
             request,
@@ -261,6 +298,18 @@ class _Planner:
 
     def _stays(self, connection: StorageConnection) -> bool:
         return not self._prune or connection.name in self.document.connections
+
+    def trials(self) -> Trials:
+        """Return what there is to try, once the steps are planned."""
+        return Trials(
+            store=self.store,
+            definitions=self.definitions,
+            document=self.document,
+            changes=self._changes,
+            stored={connection.name: connection for connection in self._connections.values()},
+            other_syncs=self._other_syncs(),
+            lookup=self.lookup,
+        )
 
     def _removals(self) -> list[Step]:
         steps = []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -10,9 +10,12 @@ from typing import Any, Protocol
 from mixsync_dagster.control.owners import LOCAL_OWNER, Owner, new_sync_config_id
 from mixsync_dagster.control.references import find_bucket, find_connection
 from mixsync_dagster.errors import FieldProblem, InvalidInput
-from mixsync_dagster.model.mapping import check_mapping_fits
+from mixsync_dagster.model.buckets import BucketDefinition, Destination
+from mixsync_dagster.model.mapping import SchemaMapping, check_blobs_offered, check_mapping_fits, default_mapping
 from mixsync_dagster.model.paths import parse_source_path
 from mixsync_dagster.model.provider_configs import ProviderType
+from mixsync_dagster.model.provider_filters import check_provider_filters
+from mixsync_dagster.model.schema_fit import check_mapping_fills
 from mixsync_dagster.model.syncs import SyncConfiguration, SyncCreateRequest, SyncUpdateRequest, new_sync
 from mixsync_dagster.ports.control import ConfigStore, ControlStore, Dispatch
 
@@ -36,22 +39,89 @@ class Triggered:
     """None: a run holds the lock now. With `full_sync` a full run follows it."""
 
 
-def check_request(request: SyncCreateRequest, provider: ProviderType, *, where: str = "") -> None:
-    """Return if the provider can serve what a sync asks for.
+def check_request(
+    request: SyncCreateRequest, provider: ProviderType, bucket: BucketDefinition, *, where: str = ""
+) -> None:
+    """Return if the provider can serve, and the bucket can take, what a sync asks for.
 
     Raises InvalidInput with one problem a field; paths begin with `where`.
     """
     prefix = f"{where}." if where else ""
-    problems: list[FieldProblem] = []
+    path, mapping = f"{prefix}source_path", f"{prefix}schema_mapping"
+    _raise(
+        [
+            *_problems(lambda: parse_source_path(provider, request.source_path, field=path)),
+            *_setting_problems(request, provider, bucket, prefix),
+            *_problems(lambda: check_mapping(request.schema_mapping, provider, bucket, where=mapping)),
+        ]
+    )
+
+
+def check_mapping(
+    mapping: SchemaMapping | None, provider: ProviderType, bucket: BucketDefinition, *, where: str = "schema_mapping"
+) -> None:
+    """Return if the provider has what the mapping takes and the bucket's schema has what it fills.
+
+    None is the provider's default mapping. Raises InvalidInput with one problem an entry; paths begin with `where`.
+    """
+    schema, bucket_id = bucket.bucket_schema, bucket.bucket_id
+    if mapping is None:
+        _check_default_mapping(provider, bucket, where)
+        return
+    problems = [
+        *_problems(lambda: check_mapping_fits(mapping, provider, where=where)),
+        *_problems(lambda: check_blobs_offered(mapping, where=where)),
+    ]
+    if schema is not None:
+        problems += _problems(lambda: check_mapping_fills(mapping, schema, bucket=bucket_id, where=where))
+    _raise(problems)
+
+
+def _check_default_mapping(provider: ProviderType, bucket: BucketDefinition, where: str) -> None:
+    default = default_mapping(provider)
+    # An empty one stands for every column of a table, whose names only the table tells.
+    if bucket.bucket_schema is None or not default.mappings:
+        return
     try:
-        parse_source_path(provider, request.source_path, field=f"{prefix}source_path")
+        check_mapping_fills(default, bucket.bucket_schema, bucket=bucket.bucket_id, where=where)
+    except InvalidInput:
+        accepted = (
+            f"one that fits the schema of bucket {bucket.bucket_id}, for the default (the file as the blob content) "
+            "does not"
+        )
+        raise InvalidInput([FieldProblem(where, "", accepted, f"{where} is missing; give {accepted}.")]) from None
+
+
+def _setting_problems(
+    settings: SyncCreateRequest | SyncUpdateRequest, provider: ProviderType, bucket: BucketDefinition, prefix: str
+) -> Iterator[FieldProblem]:
+    """Yield the problems of settings that nothing here could honour: accepted, they would be ignored."""
+    filters = settings.provider_filters or {}
+    yield from _problems(lambda: check_provider_filters(filters, provider, where=f"{prefix}provider_filters"))
+    if settings.batch_collection_ids and bucket.destination is Destination.EMBEDDED:
+        path = f"{prefix}batch_collection_ids"
+        reason = f"the embedded bucket {bucket.bucket_id} has no collections"
+        said = f"{path}: a list is not accepted, for {reason}; leave it out."
+        yield FieldProblem(path, "a list", "nothing", said)
+    rules = settings.reconcile
+    if rules is not None and not rules.re_extract_on_update:
+        accepted = "true: objects that were replaced always go into a batch again, unless skip_batch_submission is true"
+        yield from InvalidInput.of(f"{prefix}reconcile.re_extract_on_update", "false", accepted).problems
+    if rules is not None and rules.re_extract_fields is not None:
+        accepted = "null, or leave it out: a choice of fields is not offered"
+        yield from InvalidInput.of(f"{prefix}reconcile.re_extract_fields", "a list", accepted).problems
+
+
+def _problems(check: Callable[[], object]) -> Sequence[FieldProblem]:
+    """Return what a check refuses."""
+    try:
+        check()
     except InvalidInput as error:
-        problems += error.problems
-    if request.schema_mapping is not None:
-        try:
-            check_mapping_fits(request.schema_mapping, provider, where=f"{prefix}schema_mapping")
-        except InvalidInput as error:
-            problems += error.problems
+        return error.problems
+    return ()
+
+
+def _raise(problems: Sequence[FieldProblem]) -> None:
     if problems:
         raise InvalidInput(problems)
 
@@ -65,7 +135,7 @@ def create_sync(
     """
     definition = find_bucket(store, bucket)
     connection = find_connection(store, request.connection_id)
-    check_request(request, connection.provider_type)
+    check_request(request, connection.provider_type, definition)
     sync = new_sync(
         request,
         sync_config_id=new_sync_config_id(),
@@ -87,11 +157,14 @@ def update_sync(
 ) -> SyncConfiguration:
     """Change a sync's configuration, and pause or resume it when the update says so; return it as it is then.
 
-    Raises InvalidInput when its provider cannot serve the new mapping.
+    Raises InvalidInput for values that its provider cannot serve or its bucket cannot take.
     """
-    if update.schema_mapping is not None:
-        provider = store.get_connection(sync.connection_id).provider_type
-        check_mapping_fits(update.schema_mapping, provider)
+    provider, bucket = store.get_connection(sync.connection_id).provider_type, store.get_bucket(sync.bucket_id)
+    mapping = update.schema_mapping
+    problems = [*_setting_problems(update, provider, bucket, "")]
+    if mapping is not None:
+        problems += _problems(lambda: check_mapping(mapping, provider, bucket))
+    _raise(problems)
     changes = update.changes()
     if changes:
         sync = store.update_sync(sync.sync_config_id, changes)

@@ -66,13 +66,26 @@ class SchemaProperty(Model):
         "audio, video, pdf, excel."
     )
     description: str | None = Field(default=None, description="What it holds. None: no description.")
-    required: Flag = Field(default=False, description="Whether every object has it.")
-    default: Json | None = Field(default=None, description="Value of objects without one. None: no default.")
-    enum: tuple[Json, ...] | None = Field(default=None, description="The values there are. None: any.")
-    examples: tuple[Json, ...] | None = Field(default=None, description="Example values. None: no examples.")
-    items: SchemaProperty | None = Field(default=None, description="Type of an array's elements. None: any.")
+    required: Flag = Field(
+        default=False,
+        description="Whether every mapping has to have an entry for it; the entry's own `required` decides about items "
+        "without a value.",
+    )
+    default: Json | None = Field(
+        default=None,
+        description="Value of objects without one; an embedded bucket fills in none and takes only None: no default.",
+    )
+    enum: tuple[Json, ...] | None = Field(
+        default=None, description="The values that a constant may have; other sources are not compared. None: any."
+    )
+    examples: tuple[Json, ...] | None = Field(
+        default=None, description="Example values, for readers. None: no examples."
+    )
+    items: SchemaProperty | None = Field(
+        default=None, description="Type of an array's elements, which a constant has to have. None: any."
+    )
     properties: dict[Property, SchemaProperty] | None = Field(
-        default=None, description="Properties of an object. None: any."
+        default=None, description="Properties of an object, which a constant has to have. None: any."
     )
 
 
@@ -115,7 +128,10 @@ class BucketDefinition(Model):
         default=None, description="How the hosted service is reached; only with destination: mixpeek."
     )
     bucket_schema: BucketSchema | None = Field(
-        default=None, description="Fields and blobs of the objects. None: whatever the mapping says."
+        default=None,
+        description="Fields and blobs of the objects. A sync's mapping is compared with it when either is saved: "
+        "names, types of blobs, constants and text, and that nothing required is left out. Values that are known at "
+        "the source only are not. None: whatever the mapping says.",
     )
     metadata: Metadata = Field(default_factory=dict, description="Tags of your own, at most 50 keys with JSON values.")
 

@@ -48,6 +48,15 @@ def _checked_status(status: TaskStatus) -> TaskStatus:
 ConnectionStatus = Annotated[TaskStatus, AfterValidator(_checked_status)]
 
 
+def _refuse_writing(write_enabled: bool) -> bool:
+    if write_enabled:
+        raise not_accepted("false, or leave it out: syncs only read, and nothing else uses a connection")
+    return write_enabled
+
+
+NoWriting = Annotated[Flag, AfterValidator(_refuse_writing)]
+
+
 class StorageConnectionCreateRequest(Model):
     """A connection to create: provider, settings and credentials under a name."""
 
@@ -68,10 +77,13 @@ class StorageConnectionCreateRequest(Model):
         default=None, description="Tags of your own, at most 50 keys with JSON values. None: no tags."
     )
     test_before_save: Flag = Field(
-        default=True, description="Whether the credentials are tried at the provider before the connection is saved."
+        default=True,
+        description="Whether `mixsync apply` tries a new or changed connection at the provider, on the source paths of "
+        "its syncs, and the source path of each new sync, before anything is saved; `--no-check` leaves it out once. "
+        "Dagster never does when it loads MIXSYNC_SYNCS_DIR. It is asked for anew by each file and not stored.",
     )
-    write_enabled: Flag = Field(
-        default=False, description="Whether the connection may be used for writing; syncs only ever read."
+    write_enabled: NoWriting = Field(
+        default=False, description="Whether the connection may be used for writing: only false, for syncs only read."
     )
 
     @model_validator(mode="before")
@@ -117,7 +129,9 @@ class StorageConnectionUpdateRequest(Model):
         description="New settings, which replace the old ones as a whole; credential fields that are left out are kept "
         "while credentials.type is unchanged. None: kept.",
     )
-    write_enabled: Flag | None = Field(default=None, description="Whether writing is allowed. None: kept.")
+    write_enabled: NoWriting | None = Field(
+        default=None, description="Whether writing is allowed: only false. None: kept."
+    )
 
     @model_validator(mode="after")
     def _check_change(self) -> Self:
@@ -148,7 +162,7 @@ class StorageConnection(Model):
     credentials_type: Annotated[str, Text()] = Field(description="Type of the stored credentials, e.g. access_key.")
     description: Description | None = Field(default=None, description="What it is for. None: no description.")
     metadata: Metadata = Field(default_factory=dict, description="The user's tags.")
-    write_enabled: Flag = Field(default=False, description="Whether writing is allowed.")
+    write_enabled: Flag = Field(default=False, description="Whether writing is allowed; syncs only read.")
     status: ConnectionStatus = Field(
         default=TaskStatus.ACTIVE, description="ACTIVE, SUSPENDED, FAILED or ARCHIVED (cannot come back)."
     )

@@ -231,7 +231,8 @@ class BlobMappingEntry(Model):
 
     target_type: Literal["blob"] = Field(description="Always blob.")
     source: BlobSource = Field(
-        description="Where the bytes come from: file for the synced file itself, any other for a URL of the content."
+        description="Where the bytes come from: file, the synced file itself; content behind a URL (any other source) "
+        "is not fetched and not accepted."
     )
     blob_type: BlobType = Field(
         default=BlobType.AUTO,
@@ -326,5 +327,18 @@ def check_mapping_fits(mapping: SchemaMapping, provider: ProviderType, *, where:
             accepted = f"one of {', '.join(sorted(offered))}"
             message = f"{field}: {kind} is not accepted, for {provider} has no such source; give {accepted}."
             problems.append(FieldProblem(field, kind, accepted, message))
+    if problems:
+        raise InvalidInput(problems)
+
+
+def check_blobs_offered(mapping: SchemaMapping, *, where: str = "schema_mapping") -> None:
+    """Return if every blob is the synced file; content behind URLs is not fetched. Raises InvalidInput."""
+    problems = []
+    for target, entry in mapping.blobs.items():
+        if entry.source.type != "file":
+            field = f"{where}.mappings.{target}.source.type"
+            accepted = "file, or map the value as a field"
+            message = f"{field}: {entry.source.type} is not accepted, for a blob's URL is not fetched; give {accepted}."
+            problems.append(FieldProblem(field, entry.source.type, accepted, message))
     if problems:
         raise InvalidInput(problems)

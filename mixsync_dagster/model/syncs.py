@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from mixsync_dagster.model.base import (
     Count,
@@ -34,6 +34,8 @@ INTERVAL_SECONDS = (30, 900)
 
 _NEW_SYNC = "it cannot be changed; create a new sync and delete this one (its objects stay)."
 _NOT_OFFERED = "it is not offered; choose items by file_filters and leave it out."
+_ALWAYS = "it cannot be chosen and is always true, for an object exists as soon as its bytes do; leave it out."
+_NOT_CHOSEN = {"ingest_filter": _NOT_OFFERED, "create_object_on_confirm": _ALWAYS}
 
 PollingInterval = Annotated[int, WholeNumber(*INTERVAL_SECONDS, unit="seconds")]
 BatchSize = Annotated[int, WholeNumber(1, 100, unit="files")]
@@ -44,6 +46,12 @@ Identifier = Annotated[str, Text()]
 SyncName = Annotated[
     str, Text(1, 100, pattern=r"^[A-Za-z0-9._-]+$", accepted="1 to 100 letters, digits, dots, underscores or hyphens")
 ]
+
+
+def _only_true(flag: bool) -> bool:
+    if not flag:
+        raise not_accepted("true: an object exists as soon as its bytes do")
+    return flag
 
 
 class SyncMode(StrEnum):
@@ -81,11 +89,12 @@ class Reconcile(Model):
         default=True, description="Whether objects whose items no longer pass the filters are removed."
     )
     re_extract_on_update: Flag = Field(
-        default=True, description="Whether objects whose mapped values changed go into a batch again."
+        default=True,
+        description="Whether objects that were replaced go into a batch again: they always do, so only true.",
     )
     re_extract_fields: tuple[Annotated[str, Text(1, 100)], ...] | None = Field(
         default=None,
-        description="Fields whose change alone calls for a batch again. None: any mapped field. Empty: none.",
+        description="Fields whose change alone calls for a batch again; a choice is not offered, so only None: any.",
     )
 
 
@@ -136,12 +145,14 @@ class _SyncSettings(Model):
     )
     provider_filters: JsonMapping | None = Field(
         default=None,
-        description="Narrows the provider's listing itself, before file_filters. s3, tigris: {prefix}; google_drive: "
-        "{shared_drive_id}. None: nothing is narrowed.",
+        description="Narrows the provider's listing itself, before file_filters. s3, tigris: {prefix}, the beginning "
+        "of keys below the source path; google_drive: {shared_drive_id}. None: nothing is narrowed.",
         examples=[{"prefix": "videos/"}],
     )
     batch_collection_ids: tuple[Identifier, ...] | None = Field(
-        default=None, description="Collections that batches are for. None: the destination decides."
+        default=None,
+        description="Collections that batches are for; an embedded bucket has none and takes only None. None: the "
+        "destination decides.",
     )
     description: Description | None = Field(
         default=None, description="What the sync is for, up to 500 characters. None: no description."
@@ -164,7 +175,7 @@ class _SyncSettings(Model):
 class SyncCreateRequest(_SyncSettings):
     """A sync to create."""
 
-    refused_keys: ClassVar[Mapping[str, str]] = {"ingest_filter": _NOT_OFFERED}
+    refused_keys: ClassVar[Mapping[str, str]] = _NOT_CHOSEN
 
     name: SyncName | None = Field(
         default=None,
@@ -180,7 +191,7 @@ class SyncUpdateRequest(Model):
     """Changes of a sync; what is left out (or null) stays. They count from the next run on."""
 
     refused_keys: ClassVar[Mapping[str, str]] = {
-        "ingest_filter": _NOT_OFFERED,
+        **_NOT_CHOSEN,
         **dict.fromkeys(("connection_id", "source_path", "sync_mode", "file_filters", "skip_duplicates"), _NEW_SYNC),
     }
 
@@ -255,8 +266,8 @@ class SyncConfiguration(_SyncSettings):
         default=None, description="Provider of the connection. None: not looked up yet."
     )
     metadata: Metadata = Field(default_factory=dict, description="The user's tags, at most 50 keys.")
-    create_object_on_confirm: Flag = Field(
-        default=True, description="Whether an object exists as soon as its upload is confirmed."
+    create_object_on_confirm: Annotated[Flag, AfterValidator(_only_true)] = Field(
+        default=True, description="Always true: an object exists as soon as its bytes do."
     )
     batch_chunk_size: ChunkSize = Field(default=100, description="Objects of a batch for processing, 1 to 1000.")
     max_batch_chunk_size: ChunkSize = Field(default=1000, description="Ceiling of batch_chunk_size, 1 to 1000.")

@@ -1,5 +1,6 @@
 import json
 import logging
+import socket
 from dataclasses import dataclass
 
 import pytest
@@ -10,6 +11,11 @@ from mixsync_dagster.demo.source import BUCKET, s3_server
 from mixsync_dagster.settings import Settings
 from mixsync_dagster.wiring import Services
 from mixsync_dagster_tests.control.support import VARIABLES, applied
+from mixsync_dagster_tests.support.s3_servers import (  # noqa: F401 - fixtures are found by being here
+    lying_server,
+    seaweedfs_bucket,
+    seaweedfs_server,
+)
 
 LIVE = """\
 connections:
@@ -122,3 +128,10 @@ def many(source):
     yield f"{BUCKET}/many"
     for key in keys:
         source.delete(key)
+
+
+@pytest.fixture
+def silent_endpoint():
+    """An address that takes connections and answers nothing."""
+    with socket.create_server(("127.0.0.1", 0), backlog=128) as listening:
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"

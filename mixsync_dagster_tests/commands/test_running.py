@@ -2,9 +2,16 @@ import signal
 import subprocess
 import sys
 
+import pytest
+
 from mixsync_dagster.commands.running import worker_id
 from mixsync_dagster.demo.source import BUCKET
+from mixsync_dagster.model.status import TaskStatus
+from mixsync_dagster.testing.clock import SimulatedClock
 from mixsync_dagster.wiring import Services
+from mixsync_dagster_tests.commands.conftest import LIVE
+from mixsync_dagster_tests.control.support import applied
+from mixsync_dagster_tests.support.s3_servers import ACCESS_KEY, SECRET_KEY
 
 
 def test_a_run_ends_with_its_counters(live, mixsync):
@@ -93,6 +100,87 @@ def test_a_failed_check_is_status_1(live, mixsync):
     done = mixsync("check", "live")
     assert done.status == 1
     assert "failed" in done.out
+
+
+@pytest.fixture
+def at(home):
+    """Define a sync of a path at an endpoint, with the keys of a test or with others."""
+
+    def define(endpoint_url, source_path=BUCKET, *, key="AKIATEST", secret="a-secret-of-the-test"):
+        text = LIVE.format(endpoint_url=endpoint_url, source_path=source_path, required="false")
+        with Services.open() as services:
+            applied(services, text.replace("{env: MEDIA_KEY}", key).replace("{env: MEDIA_SECRET}", secret))
+
+    return define
+
+
+def failures(done):
+    """What each sync's check came to, and that it is a failure for scripts."""
+    assert done.status == 1
+    assert not any(line["success"] for line in done.lines)
+    return [line["message"] for line in done.lines]
+
+
+def test_a_missing_bucket_fails_the_check(live, mixsync):
+    live("no-such-bucket")
+    assert failures(mixsync("check", "live", "--json")) == [
+        "The bucket no-such-bucket does not exist at this endpoint (status 404 NoSuchBucket)."
+    ]
+
+
+@pytest.mark.parametrize(
+    ("keys", "code"),
+    [
+        ({"key": ACCESS_KEY, "secret": "another-secret"}, "SignatureDoesNotMatch"),
+        ({"key": "AKIDOTHER00000000001", "secret": SECRET_KEY}, "InvalidAccessKeyId"),
+    ],
+)
+def test_wrong_keys_fail_check_and_run_in_one_sentence(at, mixsync, seaweedfs_bucket, keys, code):
+    at(seaweedfs_bucket.server.endpoint_url, seaweedfs_bucket.name, **keys)
+    sentence = f"The service does not accept the access key, its secret or its session token (status 403 {code})."
+    assert failures(mixsync("check", "live", "--json")) == [sentence]
+    done = mixsync("run", "live", "--json")
+    assert (done.status, done.lines[0]["status"], done.err) == (1, "failed", f"mixsync: {sentence}\n")
+
+
+def test_an_endpoint_where_nothing_listens_fails_the_check(at, mixsync):
+    at("http://127.0.0.1:9")
+    assert failures(mixsync("check", "local-s3", "--json")) == [
+        "127.0.0.1 cannot be reached or does not answer (NewConnectionError)."
+    ]
+
+
+def test_an_endpoint_where_nothing_listens_fails_the_run_within_the_time_that_it_promises(at, mixsync, monkeypatch):
+    at("http://127.0.0.1:9")
+    clock = SimulatedClock()
+    monkeypatch.setattr("mixsync_dagster.wiring.SystemClock", lambda: clock)
+    done = mixsync("run", "live", "--json")
+    assert (done.status, done.err) == (
+        1,
+        "mixsync: 127.0.0.1 cannot be reached or does not answer (NewConnectionError).\n",
+    )
+    assert done.lines[0]["error"] is not None
+    assert len(clock.slept) == 5
+    assert done.lines[0]["duration_seconds"] <= 31
+
+
+def test_an_endpoint_that_never_answers_fails_the_check_in_time(at, mixsync, silent_endpoint, monkeypatch):
+    monkeypatch.setenv("MIXSYNC_CHECK_SECONDS", "0.2")
+    at(silent_endpoint)
+    assert failures(mixsync("check", "live", "--json")) == [
+        "There was no answer within 0.2 seconds (MIXSYNC_CHECK_SECONDS)."
+    ]
+
+
+def test_a_connection_that_is_suspended_fails_the_check_without_a_request(live, mixsync):
+    live()
+    with Services.open() as services:
+        connection = services.store.get_connection("local-s3")
+        suspended = connection.model_copy(update={"status": TaskStatus.SUSPENDED})
+        services.store.save_connection(suspended, credentials=None)
+    assert failures(mixsync("check", "live", "--json")) == [
+        "connection local-s3 is SUSPENDED and may not be used; activate it first."
+    ]
 
 
 def test_check_of_an_unknown_name_is_told(media, mixsync):

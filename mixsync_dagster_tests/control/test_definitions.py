@@ -5,6 +5,9 @@ from mixsync_dagster.model.status import TaskStatus
 from mixsync_dagster_tests.control.support import MEDIA, VARIABLES, applied, changes, with_line
 
 REGEX = "schema_mapping: {mappings: {y: {target_type: field, source: {type: filename_regex, pattern: '%s'}}}}"
+SCHEMA = MEDIA.replace(
+    "library}", "library, bucket_schema: {properties: {clip: {type: video}, year: {type: integer%s}}}}"
+)
 SOURCE = "schema_mapping: {mappings: {y: {target_type: field, source: {type: drive_property, key: a}}}}"
 
 WRONG = {
@@ -93,6 +96,76 @@ WRONG = {
             "for s3 has no such source; give one of constant, file, filename_regex, folder_path, metadata, tag."
         ),
     ),
+    "filters of another provider": (
+        with_line("provider_filters: {shared_drive_id: 0A}"),
+        (
+            "syncs.yaml:14: syncs.videos.provider_filters.shared_drive_id is not a known key for s3; the accepted keys "
+            "are prefix."
+        ),
+    ),
+    "collections that no embedded bucket has": (
+        with_line("batch_collection_ids: [col_a]"),
+        (
+            "syncs.yaml:14: syncs.videos.batch_collection_ids: a list is not accepted, for the embedded bucket "
+            "bkt_media has no collections; leave it out."
+        ),
+    ),
+    "replaced objects without batches": (
+        with_line("reconcile: {re_extract_on_update: false}"),
+        (
+            "syncs.yaml:14: syncs.videos.reconcile.re_extract_on_update: false is not accepted; give true: objects "
+            "that were replaced always go into a batch again, unless skip_batch_submission is true."
+        ),
+    ),
+    "a choice of fields for batches": (
+        with_line("reconcile: {re_extract_fields: []}"),
+        (
+            "syncs.yaml:14: syncs.videos.reconcile.re_extract_fields: a list is not accepted; give null, or leave it "
+            "out: a choice of fields is not offered."
+        ),
+    ),
+    "a moment of creation": (
+        with_line("create_object_on_confirm: false"),
+        (
+            "syncs.yaml:14: syncs.videos.create_object_on_confirm: it cannot be chosen and is always true, for an "
+            "object exists as soon as its bytes do; leave it out."
+        ),
+    ),
+    "a connection for writing": (
+        MEDIA.replace("provider_type: s3", "provider_type: s3\n    write_enabled: true"),
+        (
+            "syncs.yaml:4: connections.media-s3.write_enabled: true is not accepted; give false, or leave it out: "
+            "syncs only read, and nothing else uses a connection."
+        ),
+    ),
+    "a blob behind a URL": (
+        with_line("schema_mapping: {mappings: {c: {target_type: blob, source: {type: tag, key: url}}}}"),
+        (
+            "syncs.yaml:14: syncs.videos.schema_mapping.mappings.c.source.type: tag is not accepted, for a blob's URL "
+            "is not fetched; give file, or map the value as a field."
+        ),
+    ),
+    "a mapping that does not fit its bucket": (
+        SCHEMA % "" + "    schema_mapping: {mappings: {year: {target_type: field, source: {type: folder_path}}}}\n",
+        (
+            "syncs.yaml:14: syncs.videos.schema_mapping.mappings.year.transform: none is not accepted, for folder_path "
+            "gives text and year is of type integer in the schema of bucket bkt_media; give json_parse."
+        ),
+    ),
+    "no mapping where the default one does not fit": (
+        SCHEMA % "",
+        (
+            "syncs.yaml:10: syncs.videos.schema_mapping is missing; give one that fits the schema of bucket bkt_media, "
+            "for the default (the file as the blob content) does not."
+        ),
+    ),
+    "a default that nothing fills in": (
+        (SCHEMA % ", default: 3").replace("clip", "content"),
+        (
+            "syncs.yaml:8: buckets.bkt_media.bucket_schema.properties.year.default: 3 is not accepted; give no "
+            "default: an embedded bucket fills in none, a mapping with a constant does."
+        ),
+    ),
     "a destination without an adapter": (
         MEDIA.replace(
             "{description: Media library}",
@@ -139,6 +212,26 @@ def test_all_problems_are_told_at_once(services):
         "connections.media-s3.provider_config.credentials.secret_access_key",
         "syncs.videos.source_path",
     ]
+
+
+def test_a_mapping_that_fits_its_bucket_is_taken(services):
+    year = "year: {target_type: field, source: {type: folder_path}, transform: json_parse}"
+    clip = "clip: {target_type: blob, source: {type: file}}"
+    text = SCHEMA % "" + f"    schema_mapping: {{mappings: {{{year}, {clip}}}}}\n"
+    assert set(changes(applied(services, text)).values()) == {"created"}
+
+
+def test_a_new_schema_has_to_fit_the_syncs_that_no_file_defines(services):
+    applied(services)
+    bucket = (SCHEMA % "").partition("connections:")[2].partition("buckets:")[2].partition("syncs:")[0]
+    with pytest.raises(InvalidInput) as refused:
+        applied(services, f"buckets:{bucket}")
+    assert str(refused.value) == (
+        "syncs.yaml:2: syncs.videos.schema_mapping is missing; give one that fits the schema of bucket bkt_media, for "
+        "the default (the file as the blob content) does not."
+    )
+    applied(services, f"buckets:{bucket}", prune=True)
+    assert services.store.get_bucket("bkt_media").bucket_schema is not None
 
 
 def test_a_good_set_is_created(services):

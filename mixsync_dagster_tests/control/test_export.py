@@ -32,7 +32,7 @@ syncs:
         content: {target_type: blob, source: {type: file}}
         nothing: {target_type: field, source: {type: constant, value: null}}
         year: {target_type: field, source: {type: filename_regex, pattern: '_(\\d+)_', default: ""}, required: true}
-    reconcile: {on_delete: false, re_extract_fields: []}
+    reconcile: {on_delete: false, on_update: false}
     metadata: {project: films}
     skip_duplicates: false
     max_objects_per_run: 5

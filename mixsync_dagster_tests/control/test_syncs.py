@@ -4,6 +4,7 @@ import pytest
 
 from mixsync_dagster.control import syncs
 from mixsync_dagster.errors import Conflict, InvalidInput, NotFound
+from mixsync_dagster.model.buckets import BucketDefinition
 from mixsync_dagster.model.status import TaskStatus
 from mixsync_dagster.model.syncs import SyncCreateRequest, SyncUpdateRequest
 from mixsync_dagster.model.validation import parse
@@ -53,6 +54,47 @@ def test_what_the_provider_cannot_serve_is_refused_field_by_field(store, clock):
         "source_path",
         "schema_mapping.mappings.y.source.type",
     ]
+
+
+UNSERVED = {
+    "provider_filters": ({"folder": "a"}, "provider_filters.folder"),
+    "batch_collection_ids": (["col_a"], "batch_collection_ids"),
+    "reconcile": ({"re_extract_on_update": False}, "reconcile.re_extract_on_update"),
+    "schema_mapping": (
+        {"mappings": {"c": {"target_type": "blob", "source": {"type": "tag", "key": "url"}}}},
+        "schema_mapping.mappings.c.source.type",
+    ),
+}
+
+
+@pytest.mark.parametrize("field", sorted(UNSERVED))
+def test_what_would_be_ignored_is_refused_at_creation_and_at_a_change(store, clock, field):
+    value, path = UNSERVED[field]
+    update = parse(SyncUpdateRequest, {field: value})
+    for attempt in (
+        lambda: made(store, clock, **{field: value}),
+        lambda: syncs.update_sync(store, store.get_sync("videos"), update),
+    ):
+        with pytest.raises(InvalidInput) as refused:
+            attempt()
+        assert [problem.field for problem in refused.value.problems] == [path]
+    assert [sync.name for sync in store.list_syncs()] == ["videos"]
+
+
+def test_what_clears_such_a_setting_is_taken(store):
+    update = parse(SyncUpdateRequest, {"provider_filters": {}, "batch_collection_ids": [], "reconcile": {}})
+    assert syncs.update_sync(store, store.get_sync("videos"), update).batch_collection_ids is None
+
+
+def test_a_new_mapping_has_to_fit_the_schema_of_the_bucket(store):
+    schema = {"properties": {"clip": {"type": "video"}}}
+    store.save_bucket(parse(BucketDefinition, {"bucket_id": "bkt_media", "bucket_schema": schema}))
+    video = {"target_type": "blob", "source": {"type": "file"}}
+    update = parse(SyncUpdateRequest, {"schema_mapping": {"mappings": {"content": video}}})
+    with pytest.raises(InvalidInput, match=r"schema_mapping\.mappings\.content\.blob_property: content .* one of clip"):
+        syncs.update_sync(store, store.get_sync("videos"), update)
+    update = parse(SyncUpdateRequest, {"schema_mapping": {"mappings": {"clip": video}}})
+    assert syncs.update_sync(store, store.get_sync("videos"), update).schema_mapping == update.schema_mapping
 
 
 def test_pause_and_resume(store, clock):

@@ -88,6 +88,21 @@ def test_a_long_error_is_cut():
     assert read.last_error == "x" * 997 + "..."
 
 
+@pytest.mark.parametrize(
+    ("model", "data"),
+    [
+        (StorageConnectionCreateRequest, connection_request(write_enabled=True)),
+        (StorageConnectionUpdateRequest, {"write_enabled": True}),
+    ],
+)
+def test_writing_cannot_be_enabled(model, data):
+    assert refusal(model, data) == (
+        "write_enabled: true is not accepted; give false, or leave it out: syncs only read, and nothing else uses a "
+        "connection."
+    )
+    assert parse(model, {**data, "write_enabled": False}).write_enabled is False
+
+
 def test_an_update_needs_a_change():
     assert "give at least one of the keys name, description" in refusal(StorageConnectionUpdateRequest, {})
     assert "give at least one of the keys" in refusal(StorageConnectionUpdateRequest, {"name": None})

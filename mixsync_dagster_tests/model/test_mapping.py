@@ -6,7 +6,13 @@ import pytest
 from hypothesis import given
 
 from mixsync_dagster.errors import InvalidInput
-from mixsync_dagster.model.mapping import SchemaMapping, check_mapping_fits, compile_pattern, default_mapping
+from mixsync_dagster.model.mapping import (
+    SchemaMapping,
+    check_blobs_offered,
+    check_mapping_fits,
+    compile_pattern,
+    default_mapping,
+)
 from mixsync_dagster.model.provider_configs import ProviderType
 from mixsync_dagster.model.validation import parse
 from mixsync_dagster_tests.model.samples import MAPPINGS, QUICK
@@ -189,3 +195,15 @@ def test_a_mapping_survives_being_written_and_read(mapping):
     first = parse(SchemaMapping, mapping)
     assert parse(SchemaMapping, json.loads(first.model_dump_json())) == first
     assert SchemaMapping.model_validate(first.model_dump()) == first
+
+
+def test_a_blob_is_the_file_since_no_url_is_fetched():
+    linked = {"target_type": "blob", "source": {"type": "metadata", "key": "url"}}
+    content = {"target_type": "blob", "source": {"type": "file"}}
+    check_blobs_offered(parse(SchemaMapping, {"mappings": {"content": content, "url": field({"type": "folder_path"})}}))
+    with pytest.raises(InvalidInput) as refused:
+        check_blobs_offered(parse(SchemaMapping, {"mappings": {"content": content, "x": linked}}))
+    assert str(refused.value) == (
+        "schema_mapping.mappings.x.source.type: metadata is not accepted, for a blob's URL is not fetched; give file, "
+        "or map the value as a field."
+    )

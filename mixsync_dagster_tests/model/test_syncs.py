@@ -223,6 +223,19 @@ def test_the_retriever_gate_is_not_offered():
     )
 
 
+def test_when_an_object_exists_cannot_be_chosen():
+    sentence = (
+        "create_object_on_confirm: it cannot be chosen and is always true, for an object exists as soon as its bytes "
+        "do; leave it out."
+    )
+    assert refusal(sync_request(create_object_on_confirm=False)) == sentence
+    with pytest.raises(InvalidInput) as refused:
+        parse(SyncUpdateRequest, {"create_object_on_confirm": False})
+    assert str(refused.value) == sentence
+    with pytest.raises(InvalidInput, match="create_object_on_confirm: false is not accepted; give true: an object"):
+        parse(SyncConfiguration, {**json.loads(created().model_dump_json()), "create_object_on_confirm": False})
+
+
 @pytest.mark.parametrize(
     ("word", "mode"),
     [
