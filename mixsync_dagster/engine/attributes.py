@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -17,6 +19,12 @@ def metadata_test(filters: Sequence[MetadataFilter], attributes: Mapping[str, Ma
     `exists` with the value false.
     """
     return all(_passes(one, _find(one.field, attributes)) for one in filters)
+
+
+def metadata_rules(filters: Sequence[MetadataFilter], kinds: frozenset[str]) -> str:
+    """Return a digest of the filters, in any order, and of the kinds of attributes that they are asked of."""
+    conditions = sorted(json.dumps(one.model_dump(mode="json"), sort_keys=True) for one in filters)
+    return hashlib.blake2b(json.dumps([conditions, sorted(kinds)]).encode(), digest_size=16).hexdigest()
 
 
 def _find(field: str, attributes: Mapping[str, Mapping[str, Any]]) -> Any:

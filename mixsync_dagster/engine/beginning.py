@@ -59,10 +59,7 @@ def begin_run(
         )
         tools.passing("started")
         _settle_intents(tools, lock)
-        checkpoint = _first_checkpoint(tools, sync, full_sync=full_sync)
-        if full_sync:
-            store.clear_refusals(lock)
-        store.commit(lock, Commit(checkpoint=checkpoint))
+        checkpoint = _begin_pass(tools, lock, sync, full_sync=full_sync)
         tools.passing("begun")
     except BaseException as error:
         _end(tools, lock, error)
@@ -104,6 +101,15 @@ def _settle_intents(tools: Toolbox, lock: SyncLock) -> None:
     intents = tools.store.open_intents(lock.sync_config_id)
     if intents:
         tools.store.clear_intents(lock, [intent.object_id for intent in intents])
+
+
+def _begin_pass(tools: Toolbox, lock: SyncLock, sync: SyncConfiguration, *, full_sync: bool) -> Checkpoint:
+    checkpoint = _first_checkpoint(tools, sync, full_sync=full_sync)
+    if full_sync:
+        # Before the checkpoint: were the process to end between them, no refusal would outlive what asked to forget it.
+        tools.store.clear_refusals(lock)
+    tools.store.commit(lock, Commit(checkpoint=checkpoint))
+    return checkpoint
 
 
 def _first_checkpoint(tools: Toolbox, sync: SyncConfiguration, *, full_sync: bool) -> Checkpoint:

@@ -10,6 +10,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any, Self
 
+from mixsync_dagster.engine.attributes import metadata_rules
 from mixsync_dagster.engine.fields import ItemMapping
 from mixsync_dagster.engine.verdicts import ItemFilter
 from mixsync_dagster.engine.width import AdaptiveWidth
@@ -158,6 +159,11 @@ class SyncView:
     def metadata_filters(self) -> Sequence[MetadataFilter]:
         """The filters on attribute values; empty when the sync has none."""
         return (self.sync.file_filters.metadata_filters if self.sync.file_filters else None) or ()
+
+    @cached_property
+    def metadata_rules(self) -> str:
+        """The digest under which refusals by the filters on attribute values are remembered."""
+        return metadata_rules(self.metadata_filters, self.attribute_kinds)
 
     @cached_property
     def attribute_kinds(self) -> frozenset[str]:

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from mixsync_dagster.engine.context import SyncRun
 from mixsync_dagster.engine.mapping import is_vanished
 from mixsync_dagster.engine.planning import Action
+from mixsync_dagster.engine.refusals import refusals_in
 from mixsync_dagster.engine.tasks import Task, group_of
 from mixsync_dagster.engine.transfers import Transferred, transfer_all
 from mixsync_dagster.errors import Conflict, ItemError
@@ -50,6 +51,9 @@ class _Creation:
         self._moved: list[PutResult] = []
         self._failed: list[Failure] = []
         self._vanished: list[str] = []
+        # Known before anything is transferred, and true whatever becomes of the rest of the shard.
+        self._refused = refusals_in(shard.refused)
+        self._forgotten: Sequence[str] = _ids(shard.forgotten)
         self._bytes = 0
         self._since = run.tools.clock.monotonic()
         sync = run.sync
@@ -202,10 +206,7 @@ class _Creation:
                 listed_to_end=shard.cursor is None,
             )
             self._vanished += shard.settled
-            if shard.removed is not None:
-                missing = shard.removed.column("source_object_id").to_pylist()
-            if shard.listed is not None:
-                listed = shard.listed.column("source_object_id").to_pylist()
+            missing, listed = _ids(shard.removed), _ids(shard.listed)
         if self._placed:
             self._run.tools.bucket.make_durable()
         self._run.passing("committing")
@@ -218,6 +219,8 @@ class _Creation:
                 vanished=self._vanished,
                 missing=missing,
                 listed=listed,
+                refused=self._refused,
+                forgotten=self._forgotten,
                 for_batches=not self._run.sync.skip_batch_submission,
                 checkpoint=checkpoint,
                 counters=counters,
@@ -228,6 +231,7 @@ class _Creation:
         self._total += counters
         self._run.tools.reporter.progressed(counters)
         self._placed, self._moved, self._failed, self._vanished, self._bytes = [], [], [], [], 0
+        self._refused, self._forgotten = (), ()
         self._since = self._run.tools.clock.monotonic()
 
     def _counted(self) -> Counters:
@@ -242,3 +246,7 @@ class _Creation:
             failed=len(self._failed),
             bytes=self._bytes,
         )
+
+
+def _ids(table: pa.Table | None) -> Sequence[str]:
+    return () if table is None else table.column("source_object_id").to_pylist()

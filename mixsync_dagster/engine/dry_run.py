@@ -46,7 +46,8 @@ class DryRun:
 def plan_sync(tools: Toolbox, sync: SyncConfiguration) -> DryRun:
     """List the whole source path and return what a run would do now. Raises what the provider raises.
 
-    Attributes are not read, so that items which only a metadata filter would take out are counted as work.
+    Attributes are not read, so that items which only a metadata filter would take out are counted as work unless a run
+    has asked for them before.
     """
     view = SyncView(tools, sync)
     told = DryRun()

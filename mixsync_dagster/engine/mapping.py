@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from mixsync_dagster.engine.attributes import metadata_test
 from mixsync_dagster.engine.context import SyncView
 from mixsync_dagster.engine.fields import Attributes
+from mixsync_dagster.engine.refusals import refusals_from, with_refused
 from mixsync_dagster.errors import ItemError, ItemVanished, MappingFailed
 from mixsync_dagster.model.columns import column
 from mixsync_dagster.model.items import Shard, SourceItem, items_of
@@ -43,24 +44,22 @@ class _Mapped:
 def map_schema(view: SyncView, shard: Shard) -> Shard:
     """Return the shard with each planned item's fields, or with the reason why they could not be made.
 
-    Items that fail the sync's metadata filters leave the shard with the verdict `metadata_filters`, and those that have
-    an object join what is to be removed where the sync says so. One request per kind of attribute and item is made, and
-    only when the mapping or a filter names that kind.
+    Items that fail the sync's metadata filters leave the shard with the verdict `metadata_filters` and are noted as
+    refused; those that have an object join what is to be removed where the sync says so. One request per kind of
+    attribute and item is made, and only when the mapping or a filter names that kind.
     """
     table = shard.table
     if table.num_rows == 0 or not (view.mapping.fields or view.metadata_filters):
         return replace(shard, table=_with_results(table, [_Mapped("{}")] * table.num_rows))
     results = _map_items(view, list(items_of(table)))
-    verdicts = dict(shard.verdicts)
-    filtered = sum(1 for one in results if one.filtered)
-    if filtered:
-        verdicts["metadata_filters"] = verdicts.get("metadata_filters", 0) + filtered
     passed = column([not one.filtered for one in results], pa.bool_())
+    refused = table.filter(pc.invert(passed))
     return replace(
         shard,
         table=_with_results(table, results).filter(passed),
-        verdicts=verdicts,
-        removed=_with_drifted(view, shard, table.filter(pc.invert(passed))),
+        verdicts=with_refused(shard.verdicts, refused.num_rows),
+        removed=_with_drifted(view, shard, refused),
+        refused=refusals_from(view, refused) if refused.num_rows else None,
     )
 
 

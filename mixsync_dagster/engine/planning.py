@@ -12,7 +12,8 @@ import pyarrow.compute as pc
 from mixsync_dagster.engine.context import SyncView
 from mixsync_dagster.engine.dead_letters import RETRY, settle_dead_letters
 from mixsync_dagster.engine.filtering import VERDICT
-from mixsync_dagster.model.columns import FALSE, TRUE, column, constant, flag
+from mixsync_dagster.engine.refusals import recall_refusals, with_refused
+from mixsync_dagster.model.columns import TRUE, column, constant, equal_or_both_null, flag
 from mixsync_dagster.model.items import Shard
 
 ACTION = "action"
@@ -34,25 +35,39 @@ _ACTIONS = [constant(action.value, pa.string()) for action in (Action.CREATE, Ac
 def plan_changes(view: SyncView, shard: Shard) -> Shard:
     """Return the shard with only the rows that need work, and the inventory rows that the source no longer has.
 
-    Without change this costs one inventory read and one comparison for the whole shard.
+    Rows that the metadata filters refused before, in the same version and under the same filters, leave the shard with
+    the verdict that they had then. Without change this costs one inventory read and one comparison for the whole shard,
+    and one read of refusals where the sync has metadata filters.
     """
     kept = shard.table.filter(pc.is_null(shard.table.column(VERDICT))).drop_columns([VERDICT])
     inventory = _inventory(view, shard)
-    removed = _removed(view, shard, kept, inventory)
-    if shard.span is None:
-        shard = replace(shard, listed=shard.table.select(["source_object_id"]))
-    if _same(kept, inventory):
-        planned = replace(shard, table=_with_actions(kept.slice(0, 0), []), unchanged=kept.num_rows, removed=removed)
-        return settle_dead_letters(view, planned)
-    actions = _actions(view, kept, inventory)
-    work = kept.filter(pc.is_valid(actions))
+    work = _work(view, kept, inventory)
+    recalled = recall_refusals(view, shard, work)
     planned = replace(
         shard,
-        table=_with_actions(work, pc.drop_null(actions)),
+        table=recalled.asked,
+        verdicts=with_refused(shard.verdicts, recalled.refused.num_rows),
         unchanged=kept.num_rows - work.num_rows,
-        removed=removed,
+        removed=_removed(view, shard, _without(kept, recalled.refused), inventory),
+        listed=shard.table.select(["source_object_id"]) if shard.span is None else None,
+        forgotten=recalled.forgotten,
     )
     return settle_dead_letters(view, planned)
+
+
+def _work(view: SyncView, kept: pa.Table, inventory: pa.Table) -> pa.Table:
+    """Return the rows that need work, each with its action."""
+    if _same(kept, inventory):
+        return _with_actions(kept.slice(0, 0), [])
+    actions = _actions(view, kept, inventory)
+    return _with_actions(kept.filter(pc.is_valid(actions)), pc.drop_null(actions))
+
+
+def _without(kept: pa.Table, refused: pa.Table) -> pa.Table:
+    if refused.num_rows == 0:
+        return kept
+    taken = pc.is_in(kept.column("source_object_id"), value_set=refused.column("source_object_id"))
+    return kept.filter(pc.invert(taken))
 
 
 def _inventory(view: SyncView, shard: Shard) -> pa.Table:
@@ -73,20 +88,15 @@ def _actions(view: SyncView, kept: pa.Table, inventory: pa.Table) -> Any:
     """Return each row's action, null where the inventory has its version already."""
     at = pc.index_in(kept.column("source_object_id"), value_set=inventory.column("source_object_id"))
     known = pc.is_valid(at)
-    same_version = _equal(kept.column("version"), pc.take(inventory.column("version"), at))
-    same_metadata = _equal(kept.column("metadata_version"), pc.take(inventory.column("metadata_version"), at))
+    same_version = equal_or_both_null(kept.column("version"), pc.take(inventory.column("version"), at))
+    known_metadata = pc.take(inventory.column("metadata_version"), at)
+    same_metadata = equal_or_both_null(kept.column("metadata_version"), known_metadata)
     if not view.sync.reconcile.on_update:
         same_metadata = TRUE
     return pc.case_when(
         pc.make_struct(pc.invert(known), pc.invert(same_version), pc.invert(same_metadata)),
         *_ACTIONS,
     )
-
-
-def _equal(ours: Any, theirs: Any) -> Any:
-    """Return where both values are equal or both are null."""
-    both_null = pc.and_(pc.is_null(ours), pc.is_null(theirs))
-    return pc.or_(both_null, pc.fill_null(pc.equal(ours, theirs), fill_value=FALSE))
 
 
 def _removed(view: SyncView, shard: Shard, kept: pa.Table, inventory: pa.Table) -> pa.Table | None:

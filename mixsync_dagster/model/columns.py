@@ -13,6 +13,7 @@ from itertools import accumulate
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 _TEXT, _BYTES, _FLAG, _WHOLE, _INDEX = pa.string(), pa.binary(), pa.bool_(), pa.int64(), pa.int32()
 
@@ -80,6 +81,12 @@ def _bits(values: Sequence[Any]) -> Any:
 
 
 TRUE, FALSE = column([True, False], _FLAG)
+
+
+def equal_or_both_null(ours: Any, theirs: Any) -> Any:
+    """Return where both columns have the same value or both have none."""
+    both_null = pc.and_(pc.is_null(ours), pc.is_null(theirs))
+    return pc.or_(both_null, pc.fill_null(pc.equal(ours, theirs), fill_value=FALSE))
 
 
 def flag(value: bool) -> Any:

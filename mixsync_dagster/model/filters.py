@@ -168,7 +168,8 @@ class FileFilters(Model):
     metadata_filters: tuple[MetadataFilter, ...] | None = Field(
         default=None,
         description="Conditions on attributes kept at the provider, all of which must hold. They cost one call an item "
-        "where the listing does not carry attributes. None: no condition.",
+        "where the listing does not carry attributes. A refused file is asked again when it or the conditions change, "
+        "and by a full sync (`--full`), since tags can change without the listing telling. None: no condition.",
     )
 
     @model_validator(mode="after")

@@ -121,6 +121,13 @@ class Shard:
 
     What no shard of a complete pass has listed is gone.
     """
+    refused: pa.Table | None = None
+    """Items that the metadata filters took out, to be remembered; columns of REFUSAL_SCHEMA. Set by map_schema."""
+    forgotten: pa.Table | None = None
+    """Source object ids inside `span`, as one column, whose remembered refusal is of no use any more.
+
+    Set by plan_changes; None where the listing is unordered, which cannot tell.
+    """
 
     def header(self) -> str:
         """Return everything but the tables as JSON, for a store that keeps tables as files."""
@@ -139,10 +146,8 @@ class Shard:
         )
 
     @classmethod
-    def from_header(
-        cls, header: str, table: pa.Table, *, removed: pa.Table | None = None, listed: pa.Table | None = None
-    ) -> Shard:
-        """Return the shard whose `header()` this is, with its tables."""
+    def from_header(cls, header: str, table: pa.Table, **beside: pa.Table) -> Shard:
+        """Return the shard whose `header()` this is, with its tables; `beside` are those named in `TABLES_BESIDE`."""
         data: dict[str, Any] = json.loads(header)
         span = data["span"]
         return cls(
@@ -156,9 +161,12 @@ class Shard:
             quarantined=data["quarantined"],
             settled=tuple(data["settled"]),
             rejected=tuple(RejectedItem(*row) for row in data["rejected"]),
-            removed=removed,
-            listed=listed,
+            **beside,
         )
+
+
+TABLES_BESIDE = ("removed", "listed", "refused", "forgotten")
+"""The fields of a shard that are tables of their own, each None when there is nothing to tell."""
 
 
 def items_of(table: pa.Table) -> Iterator[SourceItem]:

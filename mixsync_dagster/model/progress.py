@@ -25,6 +25,16 @@ INVENTORY_SCHEMA: pa.Schema = pa.schema(
 )
 """Columns of an inventory read, in the order of source_object_id by code point."""
 
+REFUSAL_SCHEMA: pa.Schema = pa.schema(
+    [
+        pa.field("source_object_id", pa.string(), nullable=False),
+        pa.field("version", pa.string(), nullable=False),
+        pa.field("metadata_version", pa.string(), nullable=True),
+        pa.field("rules", pa.string(), nullable=False),
+    ]
+)
+"""Columns of refusals, in the order of source_object_id by code point where they are read; see `Refusal`."""
+
 
 class Outcome(StrEnum):
     """How a run ended."""
@@ -141,6 +151,17 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
+class Refusal:
+    """An item that the sync's metadata filters took out, and in which state of both it was asked."""
+
+    source_object_id: str
+    version: str
+    metadata_version: str | None
+    rules: str
+    """Digest of the filters; another one says that the answer is no longer known."""
+
+
+@dataclass(frozen=True, slots=True)
 class DeadLetter:
     """What is known of an item kept aside. `state`: waiting, quarantined, resolved or discarded."""
 
@@ -176,6 +197,11 @@ class Commit:
     """Source object ids of the inventory that this pass did not find; candidates for removal at its end."""
     listed: Sequence[str] = ()
     """Source object ids that an unordered listing found in the checkpoint's pass; what no commit names is gone."""
+    refused: Sequence[Refusal] = ()
+    """What the metadata filters took out: remembered until the item is placed or moved; intents and open dead letters
+    close, the inventory stays."""
+    forgotten: Sequence[str] = ()
+    """Source object ids whose refusal, if there is one, says nothing any more."""
     for_batches: bool = True
     """Whether placed objects become members of a batch later."""
     checkpoint: Checkpoint | None = None

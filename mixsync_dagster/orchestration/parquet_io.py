@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from dagster import InputContext, IOManager, OutputContext
 
 from mixsync_dagster.errors import ConfigurationError, MixsyncError
-from mixsync_dagster.model.items import Shard
+from mixsync_dagster.model.items import TABLES_BESIDE, Shard
 
 _TICKET = b"mixsync.ticket"
 _HEADER = b"mixsync.shard"
@@ -154,8 +154,8 @@ class ParquetIOManager(IOManager):
 
     def _write_shard(self, path: str, value: RunShard) -> None:
         shard = value.shard
-        for name, table in (("removed", shard.removed), ("listed", shard.listed)):
-            if table is not None:
+        for name in TABLES_BESIDE:
+            if (table := getattr(shard, name)) is not None:
                 self.spool.write_table(f"{path}.{name}.parquet", table)
         kept = shard.table.schema.metadata or {}
         ours = {_HEADER: shard.header().encode(), _TICKET: json.dumps(dict(value.ticket)).encode()}
@@ -166,7 +166,7 @@ class ParquetIOManager(IOManager):
         header, ticket = kept.pop(_HEADER).decode(), json.loads(kept.pop(_TICKET))
         beside = {
             name: self.spool.read_table(file)
-            for name in ("removed", "listed")
+            for name in TABLES_BESIDE
             if self.spool.has(file := f"{path}.{name}.parquet")
         }
         shard = Shard.from_header(header, table.replace_schema_metadata(kept or None), **beside)

@@ -134,6 +134,18 @@ class RunStore(Protocol):
         """Return every rows_per_part-th source object id, ascending; empty for a small or empty inventory."""
         ...
 
+    def refusals_span(self, sync_config_id: str, after: str | None, upto: str | None) -> pa.Table:
+        """Return the refusals with after < id <= upto (None: unbounded) as REFUSAL_SCHEMA, in id order."""
+        ...
+
+    def refusals_of(self, sync_config_id: str, source_object_ids: Sequence[str]) -> pa.Table:
+        """Return the refusals of these items as REFUSAL_SCHEMA, in id order."""
+        ...
+
+    def clear_refusals(self, lock: SyncLock) -> None:
+        """Forget every refusal of the sync."""
+        ...
+
     def dead_letters_of(self, sync_config_id: str, source_object_ids: Sequence[str]) -> Mapping[str, DeadLetter]:
         """Return open dead letters (waiting or quarantined) among these ids, by id."""
         ...
@@ -180,9 +192,11 @@ class RunStore(Protocol):
         For every placed result: object and blobs in the catalog (not for DUPLICATE), inventory row, dead letter
         resolved, intent closed, and a pending batch member for a created or replaced version. For every failure: a
         dead letter (waiting, or quarantined when permanent or when its third retry failed; a newer version of the item
-        starts anew at zero retries), intent closed. An object whose content changed or which is removed makes the
-        inventory rows that lean on it as duplicates look changed. Counters go to the run and to the sync's totals.
-        The same step twice changes nothing but counters.
+        starts anew at zero retries), intent closed. For every refusal: the item's earlier one replaced, dead letter
+        resolved, intent closed; it is kept until the item is placed, moved or named as forgotten, or refusals are
+        cleared: one of an item that is gone may stay, and means nothing. An object whose content changed or which is
+        removed makes the inventory rows that lean on it as duplicates look changed. Counters go to the run and to the
+        sync's totals. The same step twice changes nothing but counters.
         """
         ...
 

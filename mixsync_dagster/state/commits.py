@@ -15,6 +15,7 @@ from mixsync_dagster.state.database import Bulk, Transaction
 from mixsync_dagster.state.dead_letters import record_failures, resolve
 from mixsync_dagster.state.leases import StorePart
 from mixsync_dagster.state.progress import add_counters, save_checkpoint
+from mixsync_dagster.state.refusals import forget_refusals, record_refusals
 
 _OBJECTS = Bulk(
     "objects",
@@ -141,13 +142,16 @@ class Commits(StorePart):
                 _collect_moved(rows, lock, result, micros)
             _write(tx, rows)
             touched = [result.draft.item.source_object_id for result in (*step.placed, *step.moved)]
-            settled = [*touched, *step.vanished]
+            settled = [*touched, *step.vanished, *(refusal.source_object_id for refusal in step.refused)]
             if settled:
                 resolve(tx, lock.sync_config_id, settled, now)
             quarantined = record_failures(tx, lock, step.failed, now)
             settled += [failure.item.source_object_id for failure in step.failed]
             if settled:
                 tx.run(_CLOSE_INTENTS, lock.sync_config_id, [escape(item) for item in settled])
+            # Not for what is missing: an item that is refused may at once lose the object that it had.
+            forget_refusals(tx, lock.sync_config_id, [*touched, *step.forgotten])
+            record_refusals(tx, lock.sync_config_id, step.refused)
             if step.missing:
                 current = None if step.checkpoint is None else step.checkpoint.pass_number
                 missing = [escape(item) for item in step.missing]

@@ -33,6 +33,7 @@ _FORGET_SYNC = (
     "DELETE FROM intents WHERE sync_config_id = ?",
     "DELETE FROM dead_letters WHERE sync_config_id = ?",
     "DELETE FROM checkpoints WHERE sync_config_id = ?",
+    "DELETE FROM refusals WHERE sync_config_id = ?",
     "DELETE FROM inventory WHERE sync_config_id = ?",
     "DELETE FROM syncs WHERE sync_config_id = ?",
 )

@@ -44,17 +44,17 @@ _COUNT_MISSING = """
 _ESCAPED_COLUMNS = (0, 2, 3, 4)
 
 
-def inventory_table(rows: Sequence[tuple[Any, ...]]) -> pa.Table:
-    """Return driver rows in the column order of INVENTORY_SCHEMA as a table of it."""
+def table_of(rows: Sequence[tuple[Any, ...]], schema: pa.Schema, escaped: Sequence[int]) -> pa.Table:
+    """Return driver rows in the column order of a schema as a table of it; `escaped` are the columns of any text."""
     if not rows:
-        return empty(INVENTORY_SCHEMA)
+        return empty(schema)
     columns: list[Sequence[Any]] = list(zip(*rows, strict=True))
-    for index in _ESCAPED_COLUMNS:
+    for index in escaped:
         # Escapes are rare: one search over a whole column, and work only where there are some.
         if "\x01" in "".join(filter(None, columns[index])):
             columns[index] = [None if text is None else unescape(text) for text in columns[index]]
-    arrays = [column(values, field.type) for values, field in zip(columns, INVENTORY_SCHEMA, strict=True)]
-    return pa.Table.from_arrays(arrays, schema=INVENTORY_SCHEMA)
+    arrays = [column(values, field.type) for values, field in zip(columns, schema, strict=True)]
+    return pa.Table.from_arrays(arrays, schema=schema)
 
 
 class InventoryReads(StorePart):
@@ -71,14 +71,14 @@ class InventoryReads(StorePart):
             values.append(escape(upto))
         with self._database.read() as tx:
             rows = tx.rows(sql + _ORDER, *values)
-        return inventory_table(rows)
+        return table_of(rows, INVENTORY_SCHEMA, _ESCAPED_COLUMNS)
 
     def inventory_of(self, sync_config_id: str, source_object_ids: Sequence[str]) -> pa.Table:
         """See RunStore.inventory_of."""
         wanted = [escape(identifier) for identifier in source_object_ids]
         with self._database.read() as tx:
             rows = tx.rows(_SPAN + _AMONG + _ORDER, sync_config_id, wanted) if wanted else []
-        return inventory_table(rows)
+        return table_of(rows, INVENTORY_SCHEMA, _ESCAPED_COLUMNS)
 
     def inventory_size(self, sync_config_id: str) -> int:
         """See RunStore.inventory_size."""

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from mixsync_dagster.state.codec import EscapedText, Instant, Json
 
-SCHEMA_REVISION = "0001"
+SCHEMA_REVISION = "0002"
 """The migration whose result this module describes."""
 
 metadata = sa.MetaData()
@@ -156,6 +156,18 @@ sa.Index(
     inventory.c.source_object_id,
     sqlite_where=inventory.c.missing_in_pass.is_not(None),
     postgresql_where=inventory.c.missing_in_pass.is_not(None),
+)
+
+# What the metadata filters took out; rows of items that are gone may stay and are never asked for.
+refusals = sa.Table(
+    "refusals",
+    metadata,
+    _text("sync_config_id", key=True),
+    _text("source_object_id", key=True),
+    _text("version"),
+    _text("metadata_version", optional=True),
+    _text("rules"),
+    sqlite_with_rowid=False,
 )
 
 objects = sa.Table(

@@ -14,6 +14,7 @@ from mixsync_dagster.state.inventory import InventoryReads
 from mixsync_dagster.state.leases import Leases
 from mixsync_dagster.state.migrate import check_version
 from mixsync_dagster.state.progress import Progress
+from mixsync_dagster.state.refusals import Refusals
 from mixsync_dagster.state.runs import Runs
 
 
@@ -23,6 +24,7 @@ class SqlStateStore(
     SyncDefinitions,
     Leases,
     InventoryReads,
+    Refusals,
     Progress,
     Commits,
     DeadLetters,

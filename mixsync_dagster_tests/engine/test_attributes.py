@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from mixsync_dagster.engine.attributes import metadata_test
-from mixsync_dagster.model.filters import MetadataFilter
+from mixsync_dagster.engine.attributes import metadata_rules, metadata_test
+from mixsync_dagster.model.filters import FilterOperator, MetadataFilter
 
 
 def passes(actual: Any, operator: str, value: Any) -> bool:
@@ -104,3 +104,20 @@ def test_metadata_keys_are_found_whatever_the_case_of_the_filter() -> None:
 def test_a_tag_is_found_by_its_exact_key() -> None:
     assert metadata_test([MetadataFilter(field="Team", value="a")], {"tag": {"Team": "a"}})
     assert not metadata_test([MetadataFilter(field="team", value="a")], {"tag": {"Team": "a"}})
+
+
+def test_rules_differ_by_whatever_can_change_an_answer() -> None:
+    tags = frozenset({"tag"})
+    blue, other = MetadataFilter(field="x", value="blue"), MetadataFilter(field="x", value="a")
+    rules = metadata_rules([blue, other], tags)
+    assert metadata_rules([other, blue], frozenset({"tag"})) == rules
+    changed = [
+        metadata_rules([blue], tags),
+        metadata_rules([blue, other], frozenset({"tag", "metadata"})),
+        metadata_rules([blue.model_copy(update={"field": "y"}), other], tags),
+        metadata_rules([blue.model_copy(update={"operator": FilterOperator.EQUALS}), other], tags),
+        metadata_rules([blue.model_copy(update={"value": "red"}), other], tags),
+        metadata_rules([blue.model_copy(update={"operator": FilterOperator.EQUALS, "value": True}), other], tags),
+        metadata_rules([blue.model_copy(update={"operator": FilterOperator.EQUALS, "value": "true"}), other], tags),
+    ]
+    assert len({rules, *changed}) == 8

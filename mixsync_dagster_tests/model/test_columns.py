@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from mixsync_dagster.model.columns import column, constant, empty, flag
+from mixsync_dagster.model.columns import column, constant, empty, equal_or_both_null, flag
 
 CASES = [
     ([], pa.string()),
@@ -71,6 +71,12 @@ def test_constants_work_in_compute_functions() -> None:
 def test_what_does_not_fit_is_refused(values: list[object], kind: pa.DataType, error: type[Exception]) -> None:
     with pytest.raises(error):
         column(values, kind)
+
+
+def test_two_absent_values_are_equal_and_one_is_not() -> None:
+    ours, theirs = column(["a", "a", None, None], pa.string()), column(["a", "b", "a", None], pa.string())
+
+    assert equal_or_both_null(ours, theirs).to_pylist() == [True, False, False, True]
 
 
 def test_a_table_of_no_rows_has_the_schema() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from mixsync_dagster.errors import ConfigurationError, MixsyncError
 from mixsync_dagster.model.items import RejectedItem, Shard, Span, empty_items
-from mixsync_dagster.model.progress import INVENTORY_SCHEMA
+from mixsync_dagster.model.progress import INVENTORY_SCHEMA, REFUSAL_SCHEMA
 from mixsync_dagster.orchestration.parquet_io import ParquetIOManager, RunShard, Spool
 
 
@@ -38,16 +38,25 @@ def test_a_shard_arrives_as_it_was_sent(spool):
         unchanged=1,
         rejected=(RejectedItem("id", "path", "unsupported_name", "said"),),
         removed=removed,
+        listed=pa.table({"source_object_id": ["x", "y"]}),
+        refused=pa.table(
+            dict(zip(REFUSAL_SCHEMA.names, (["y"], ["1"], [None], ["rules"]), strict=True)), schema=REFUSAL_SCHEMA
+        ),
+        forgotten=pa.table({"source_object_id": ["z"]}),
     )
     arrived = passed_on(spool, RunShard({"sync_run_id": "run-1"}, shard))
     assert arrived.ticket == {"sync_run_id": "run-1"}
     assert arrived.shard.header() == shard.header()
     assert arrived.shard.table.equals(shard.table)
     assert arrived.shard.removed.equals(removed)
+    assert arrived.shard.listed.equals(shard.listed)
+    assert arrived.shard.refused.equals(shard.refused)
+    assert arrived.shard.forgotten.equals(shard.forgotten)
 
 
 def test_a_shard_without_removals_has_none(spool):
-    assert passed_on(spool, RunShard({}, Shard(0, empty_items()))).shard.removed is None
+    arrived = passed_on(spool, RunShard({}, Shard(0, empty_items()))).shard
+    assert (arrived.removed, arrived.listed, arrived.refused, arrived.forgotten) == (None, None, None, None)
 
 
 @pytest.mark.parametrize("value", [{"a": [1, None, "x"]}, [], None, 3.5])

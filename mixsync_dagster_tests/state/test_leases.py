@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from mixsync_dagster.errors import AlreadyLocked, LockLost
-from mixsync_dagster.model.progress import Checkpoint, Commit, Counters, Intent, PassKind, RunRecord
+from mixsync_dagster.model.progress import Checkpoint, Commit, Counters, Intent, PassKind, Refusal, RunRecord
 from mixsync_dagster.ports.state import Removal, RunStore, SyncLock
 from mixsync_dagster.state.store import SqlStateStore
 from mixsync_dagster.testing.clock import SimulatedClock
@@ -35,6 +35,7 @@ WRITES: dict[str, Callable[[SqlStateStore, SyncLock], Any]] = {
     "count_retries": lambda s, lock: s.count_retries(lock, ["failed"]),
     "record_intents": lambda s, lock: s.record_intents(lock, [Intent(object_id("new"), "new", "v1")]),
     "clear_intents": lambda s, lock: s.clear_intents(lock, [object_id("intended")]),
+    "clear_refusals": lambda s, lock: s.clear_refusals(lock),
     "commit": lambda s, lock: s.commit(
         lock, Commit(placed=[placed("new")], failed=[failure("x")], checkpoint=Checkpoint(9, PassKind.FULL_LISTING))
     ),
@@ -55,7 +56,7 @@ def everything(store: SqlStateStore) -> list[list[Any]]:
     """Return every row of every table but the leases."""
     with store._database.read() as tx:
         names = ("syncs", "checkpoints", "inventory", "objects", "contents", "intents", "dead_letters", "batches")
-        tables = (*names, "batch_items", "outbox", "runs")
+        tables = (*names, "batch_items", "outbox", "refusals", "runs")
         return [sorted(tx.rows(f"SELECT * FROM {table}"), key=repr) for table in tables]
 
 
@@ -65,7 +66,7 @@ def test_every_method_that_takes_a_lock_is_listed_here():
         for name, method in inspect.getmembers(RunStore, inspect.isfunction)
         if "lock" in inspect.signature(method).parameters
     }
-    assert len(methods) == 13
+    assert len(methods) == 14
     assert methods == set(WRITES) | HARMLESS
 
 
@@ -73,7 +74,10 @@ def test_every_method_that_takes_a_lock_is_listed_here():
 def test_a_stale_generation_writes_nothing(store: SqlStateStore, clock: SimulatedClock, name: str):
     seed(store)
     stale = begin(store)
-    store.commit(stale, Commit(placed=[placed("kept")], failed=[failure("failed")]))
+    store.commit(
+        stale,
+        Commit(placed=[placed("kept")], failed=[failure("failed")], refused=[Refusal("refused", "v1", None, "r1")]),
+    )
     store.record_intents(stale, [Intent(object_id("intended"), "intended", "v1")])
     store.unlock(SYNC)
     store.acquire(SYNC, "worker-1", "run-2", ttl_seconds=60)

@@ -8,15 +8,18 @@ import sys
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
 
 from mixsync_dagster.errors import ConfigurationError
+from mixsync_dagster.model.progress import Commit, Refusal
 from mixsync_dagster.state import schema
 from mixsync_dagster.state.database import Database
 from mixsync_dagster.state.migrate import check_version, upgrade
 from mixsync_dagster.state.store import SqlStateStore
-from mixsync_dagster.testing.contracts.state_samples import seed
+from mixsync_dagster.testing.contracts.state_samples import SYNC, begin, placed, seed
 
 _UPGRADE = """
 import sys
@@ -76,6 +79,36 @@ def test_upgrading_again_changes_nothing(url, clock):
     store.close()
 
 
+def test_a_store_of_the_first_revision_keeps_what_it_holds(empty_url, clock):
+    database = Database.open(empty_url, clock=clock)
+    if database.path is not None:
+        database.path.parent.mkdir()
+    with database.write() as tx:
+        config = Config()
+        config.set_main_option("script_location", "mixsync_dagster.state:migrations")
+        config.attributes["connection"] = tx.connection
+        command.upgrade(config, "0001")
+    seed(SqlStateStore(database, b"k" * 32))
+    with database.write() as tx:
+        tx.run(
+            "INSERT INTO inventory (sync_config_id, source_object_id, object_id, path, version, updated_at) "
+            "VALUES (?, 'a', 'obj_a', 'a', 'v1', 0)",
+            SYNC,
+        )
+    with pytest.raises(ConfigurationError, match="has revision 0001 and this version needs 0002; run `mixsync init`"):
+        check_version(database)
+    upgrade(database)
+    database.close()
+    store = SqlStateStore.open(empty_url, clock=clock, key=b"k" * 32)
+    assert [sync.name for sync in store.list_syncs()] == ["archive", "videos"]
+    assert store.inventory_of(SYNC, ["a"]).column("version").to_pylist() == ["v1"]
+    assert store.refusals_span(SYNC, None, None).num_rows == 0
+    store.commit(begin(store), Commit(refused=[Refusal("b", "v1", None, "r1")], placed=[placed("a", "v2")]))
+    assert store.refusals_of(SYNC, ["a", "b"]).column("source_object_id").to_pylist() == ["b"]
+    assert store.inventory_of(SYNC, ["a"]).column("version").to_pylist() == ["v2"]
+    store.close()
+
+
 def test_a_database_without_tables_is_told_apart(empty_url, clock):
     with pytest.raises(ConfigurationError, match="run `mixsync init`"):
         SqlStateStore.open(empty_url, clock=clock, key=b"k" * 32)
@@ -91,7 +124,7 @@ def test_another_revision_is_refused(url, clock):
     database = Database.open(url, clock=clock)
     with database.write() as tx:
         tx.run("UPDATE alembic_version SET version_num = ?", "0000")
-    with pytest.raises(ConfigurationError, match="has revision 0000 and this version needs 0001; run `mixsync init`"):
+    with pytest.raises(ConfigurationError, match="has revision 0000 and this version needs 0002; run `mixsync init`"):
         check_version(database)
     database.close()
 
