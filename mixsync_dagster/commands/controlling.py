@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,8 +10,6 @@ from mixsync_dagster.commands.shared import JsonFlag, SyncArgument, opened
 
 if TYPE_CHECKING:
     from mixsync_dagster.model.syncs import SyncConfiguration
-    from mixsync_dagster.ports.control import Dispatch
-    from mixsync_dagster.settings import Settings
     from mixsync_dagster.wiring import Services
 
 
@@ -85,7 +80,7 @@ def trigger(
 ) -> None:
     """Ask Dagster for a run of a sync now; `mixsync run` needs no Dagster.
 
-    The run is queued in the Dagster instance and begins when a daemon takes it.
+    A running Dagster daemon with this code location starts it within seconds.
     """
     from mixsync_dagster.commands import output
     from mixsync_dagster.control import syncs
@@ -94,57 +89,25 @@ def trigger(
     with opened() as services:
         found = find_sync(services.store, sync)
         triggered = syncs.trigger(services.store, found, full_sync=full)
-        dispatch = triggered.dispatch
         status, said = "skipped_already_running", f"Sync {found.name} is running already"
-        if dispatch is None:
+        if not triggered.accepted:
             said += "; a full run follows it." if full else "."
         else:
-            _queue(services.settings, dispatch)
             begun = _begun(services, found, wait_seconds=wait)
             status = "running" if begun else "dispatched"
             said = f"Sync {found.name} is running." if begun else _not_begun(found.name, wait)
     if json_output:
-        key = None if dispatch is None else dispatch.run_key
-        output.print_json({"sync_config_id": found.sync_config_id, "status": status, "run_key": key, "full_sync": full})
+        output.print_json({"sync_config_id": found.sync_config_id, "status": status, "full_sync": full})
     else:
         output.print_line(said)
 
 
 def _not_begun(name: str, wait_seconds: float) -> str:
     return (
-        f"The run of sync {name} is queued and has not begun within {wait_seconds:g} s: no Dagster daemon has taken "
-        f"it. Start one by `dagster dev -m mixsync_dagster.definitions`, or run it here by `mixsync run {name}`."
+        f"The run of sync {name} is asked for and has not begun within {wait_seconds:g} s; it begins when a Dagster "
+        "daemon runs. Start one by `dagster dev -m mixsync_dagster.definitions`, or run it here by "
+        f"`mixsync run {name}`."
     )
-
-
-def _queue(settings: Settings, dispatch: Dispatch) -> None:
-    """Put the claimed run into the Dagster instance's queue. Raises CommandFailed."""
-    from mixsync_dagster.commands.failures import CommandFailed
-    from mixsync_dagster.orchestration.translator import DISPATCH_TAG, SYNC_ID_TAG, TRIGGER_TAG
-    from mixsync_dagster.settings import child_environment, dagster_home
-
-    instance = dagster_home() or settings.dagster_dir
-    tags = {
-        DISPATCH_TAG: str(dispatch.number),
-        SYNC_ID_TAG: dispatch.sync_config_id,
-        TRIGGER_TAG: dispatch.trigger.value,
-    }
-    config = {"sync": dispatch.sync_config_id, "full_sync": dispatch.full_sync}
-    command = [sys.executable, "-m", "dagster", "job", "launch", "-m", "mixsync_dagster.definitions"]
-    command += ["-j", "sync_bucket", "--config-json", json.dumps(config), "--tags", json.dumps(tags)]
-    ended = subprocess.run(  # noqa: S603 - our own interpreter and arguments
-        command,
-        env=child_environment({"DAGSTER_HOME": str(instance), "MIXSYNC_HOME": str(settings.home)}),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        check=False,
-    )
-    if ended.returncode != 0:
-        lines = ended.stderr.decode("utf-8", "replace").strip().splitlines() or ["no reason given"]
-        raise CommandFailed(
-            f"Dagster did not queue the run ({lines[-1][:200]}); is {instance} its instance? "
-            "Run the sync here by `mixsync run`."
-        )
 
 
 def _begun(services: Services, sync: SyncConfiguration, *, wait_seconds: float) -> bool:

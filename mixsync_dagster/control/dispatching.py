@@ -60,6 +60,14 @@ class Work:
     """Syncs that were probed, had nothing new and are due again later."""
 
 
+def claim_requested(store: DispatchStore, *, exclude: Sequence[str] = (), limit: int) -> Sequence[Dispatch]:
+    """Claim a run for every sync for which somebody asked for one. Raises StoreUnavailable."""
+    work = Work()
+    for sync in store.requested_syncs(limit=limit, exclude=exclude):
+        _claim(store, sync, work)
+    return work.dispatches
+
+
 def find_work(
     store: WorkStore,
     probe: Callable[[SyncConfiguration, float], Probe],

@@ -17,7 +17,7 @@ from mixsync_dagster.model.provider_configs import ProviderType
 from mixsync_dagster.model.provider_filters import check_provider_filters
 from mixsync_dagster.model.schema_fit import check_mapping_fills
 from mixsync_dagster.model.syncs import SyncConfiguration, SyncCreateRequest, SyncUpdateRequest, new_sync
-from mixsync_dagster.ports.control import ConfigStore, ControlStore, Dispatch
+from mixsync_dagster.ports.control import ConfigStore, ControlStore
 
 IMMUTABLE = ("bucket_id", "connection_id", "source_path", "sync_mode", "file_filters", "skip_duplicates", "sync_from")
 """Fields that say what a sync is; another value is another sync."""
@@ -35,8 +35,8 @@ class Triggered:
     """What asking for a run led to."""
 
     sync: SyncConfiguration
-    dispatch: Dispatch | None
-    """None: a run holds the lock now. With `full_sync` a full run follows it."""
+    accepted: bool
+    """False: a run holds the lock now. With `full_sync` a full run follows it."""
 
 
 def check_request(
@@ -190,7 +190,7 @@ def resume(store: ControlStore, sync: SyncConfiguration, *, owner: Owner = LOCAL
 
 
 def trigger(store: ControlStore, sync: SyncConfiguration, *, full_sync: bool = False) -> Triggered:
-    """Ask for a run now. Raises Conflict when the sync is paused."""
+    """Ask for a run, which a running Dagster daemon starts within seconds. Raises Conflict when the sync is paused."""
     return Triggered(sync, store.request_run(sync.sync_config_id, full_sync=full_sync))
 
 

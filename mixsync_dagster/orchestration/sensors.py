@@ -34,13 +34,13 @@ LISTED_MINUTES = 6
 
 
 def dispatcher(sync_bucket: JobDefinition, probe_syncs: JobDefinition, named: Sequence[str]) -> SensorDefinition:
-    """Return the sensor that serves every sync but the named ones."""
+    """Return the sensor that serves every sync but the named ones, and requests for runs of any."""
     return _sensor(
-        Scope(DISPATCHER, SYNC_BUCKET, exclude=tuple(named)),
+        Scope(DISPATCHER, SYNC_BUCKET, exclude=tuple(named), requested=True),
         [sync_bucket, probe_syncs],
         seconds=DISPATCHER_SECONDS,
         description="Starts the runs of all syncs that have no sensor or schedule of their own here: those made since "
-        "the code location was loaded, and those above MIXSYNC_NAMED_SYNCS.",
+        "the code location was loaded, and those above MIXSYNC_NAMED_SYNCS. Also starts what mixsync trigger asks for.",
         tags={},
     )
 

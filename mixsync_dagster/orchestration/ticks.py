@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from dagster import DagsterInstance, DagsterRunStatus, RunRequest, RunsFilter
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from mixsync_dagster.control.dispatching import find_work
+from mixsync_dagster.control.dispatching import claim_requested, find_work
 from mixsync_dagster.errors import ConfigurationError
 from mixsync_dagster.orchestration.jobs import PROBE_SYNCS, SYNC_BUCKET
 from mixsync_dagster.orchestration.translator import (
@@ -83,6 +83,8 @@ class Scope:
     job_name: str
     only: Sequence[str] | None = None
     exclude: Sequence[str] = ()
+    requested: bool = False
+    """Whether it also starts what people asked for, whichever sync that is."""
 
 
 def look(
@@ -102,6 +104,8 @@ def look(
     limit = PROBED_AT_ONCE if scope.only is not None else min(PROBED_AT_ONCE, MAX_WAITING - len(waiting))
     if limit <= 0:
         return Tick((), cursor, f"{len(waiting)} runs wait in Dagster's queue; no more are started meanwhile.")
+    # First of all: a person waits for these.
+    requested = claim_requested(services.store, exclude=sorted(waiting), limit=limit) if scope.requested else ()
     answer = _probe_answer(instance, cursor)
     work = find_work(
         services.store,
@@ -113,7 +117,7 @@ def look(
         budget_seconds=TICK_SECONDS,
         dispatch_undecided=dispatch_undecided,
     )
-    requests = [_request(dispatch, scope.job_name) for dispatch in work.dispatches]
+    requests = [_request(dispatch, scope.job_name) for dispatch in (*requested, *work.dispatches)]
     after = cursor if answer.asked else TickCursor()
     if work.undecided and not answer.asked:
         after = TickCursor(probe=f"probe:{scope.sensor}:{services.clock.now().isoformat()}")

@@ -118,11 +118,11 @@ class ControlStore(Protocol):
         """Pause (status SUSPENDED, inactive, not due) or resume (ACTIVE, or PENDING before the first run; due now)."""
         ...
 
-    def request_run(self, sync_config_id: str, *, full_sync: bool) -> Dispatch | None:
-        """Claim a dispatch for a manual run now.
+    def request_run(self, sync_config_id: str, *, full_sync: bool) -> bool:
+        """Ask for a manual run now, which the next look for work starts; asking again before that is asking once.
 
-        None while a run holds the lock (with full_sync, remembered as pending_full_sync and dispatched when the run
-        ends). Raises Conflict when paused.
+        False while a run holds the lock (with full_sync, remembered as pending_full_sync and dispatched when the run
+        ends). Raises Conflict when paused, NotFound.
         """
         ...
 
@@ -164,15 +164,22 @@ class DispatchStore(Protocol):
         """Return active, unpaused, unlocked syncs whose next_sync_at has come, longest waiting first."""
         ...
 
+    def requested_syncs(self, *, limit: int, exclude: Sequence[str] = ()) -> Sequence[SyncConfiguration]:
+        """Return unpaused, unlocked syncs for which a run was asked and not claimed, longest waiting first."""
+        ...
+
     def claim_dispatch(self, sync_config_id: str, *, expected_number: int) -> Dispatch | None:
-        """Claim the next run of a due sync; None when someone else did.
+        """Claim the next run of a due or requested sync; None when someone else did.
 
         A claim that no run takes up within two minutes is void: the sync becomes due again under the next number.
         """
         ...
 
     def take_up_dispatch(self, sync_config_id: str, number: int) -> bool:
-        """Tell that a run started for this claim; False when the claim is void, and the run must not go on."""
+        """Tell that a run started for this claim, which answers what was asked for up to the claim.
+
+        False when the claim is void, and the run must not go on.
+        """
         ...
 
     def dispatch_number(self, sync_config_id: str) -> int:

@@ -32,10 +32,18 @@ def _unlocked(*, postgres: bool) -> sa.ColumnElement[bool]:
 
 
 def _due(now: datetime) -> sa.ColumnElement[bool]:
+    return _SYNC.is_active & (_SYNC.next_sync_at <= now) & _startable(now)
+
+
+def _requested(now: datetime) -> sa.ColumnElement[bool]:
+    return _SYNC.requested_at.is_not(None) & _startable(now)
+
+
+def _startable(now: datetime) -> sa.ColumnElement[bool]:
     # A claim holds the sync for its whole life, taken up or not: between taking it up and locking it, a run has
     # nothing else to show. The end of the run gives it up early.
     claimed = _SYNC.dispatched_at.is_not(None) & (_SYNC.dispatched_at > now - CLAIM_LIFE)
-    return _SYNC.is_active & ~_SYNC.paused & (_SYNC.next_sync_at <= now) & ~claimed
+    return ~_SYNC.paused & ~claimed
 
 
 class Dispatching(StorePart):
@@ -54,17 +62,29 @@ class Dispatching(StorePart):
             ordered = query.order_by(_SYNC.next_sync_at, _SYNC.sync_config_id).limit(limit)
             return sync_rows.several(tx, ordered, with_batches=False)
 
+    def requested_syncs(self, *, limit: int, exclude: Sequence[str] = ()) -> Sequence[SyncConfiguration]:
+        """See DispatchStore.requested_syncs; batch ids are left out."""
+        query = sync_rows.SELECT.where(_requested(self._clock.now()), self._unlocked())
+        if exclude:
+            query = query.where(_SYNC.sync_config_id.not_in(exclude))
+        with self._database.read() as tx:
+            ordered = query.order_by(_SYNC.requested_at, _SYNC.sync_config_id).limit(limit)
+            return sync_rows.several(tx, ordered, with_batches=False)
+
     def claim_dispatch(self, sync_config_id: str, *, expected_number: int) -> Dispatch | None:
         """See DispatchStore.claim_dispatch."""
         now = self._clock.now()
         current = (_SYNC.sync_config_id == sync_config_id) & (_SYNC.dispatch_number == expected_number)
         with self._database.write() as tx:
-            if not _claim(tx, current & _due(now) & self._unlocked(), expected_number + 1, now):
+            ready = (_due(now) | _requested(now)) & self._unlocked()
+            if not _claim(tx, current & ready, expected_number + 1, now):
                 return None
             resumes = bool(tx.rows("SELECT 1 FROM checkpoints WHERE sync_config_id = ?", sync_config_id))
-            full = tx.execute(sa.select(_SYNC.pending_full_sync).where(_SYNC.sync_config_id == sync_config_id)).scalar()
-        scheduled = Trigger.RESUME if resumes else Trigger.SCHEDULED
-        return Dispatch(sync_config_id, expected_number + 1, Trigger.MANUAL if full else scheduled, bool(full))
+            asked = sa.select(_SYNC.pending_full_sync, _SYNC.requested_at.is_not(None))
+            full, requested = tx.execute(asked.where(_SYNC.sync_config_id == sync_config_id)).one()
+        unasked = Trigger.RESUME if resumes else Trigger.SCHEDULED
+        trigger = Trigger.MANUAL if full or requested else unasked
+        return Dispatch(sync_config_id, expected_number + 1, trigger, bool(full))
 
     def take_up_dispatch(self, sync_config_id: str, number: int) -> bool:
         """See DispatchStore.take_up_dispatch; again for the same claim, by a retry of its run, is granted."""
@@ -72,7 +92,7 @@ class Dispatching(StorePart):
         fresh = _SYNC.dispatched_at.is_not(None) & (_SYNC.dispatched_at > now - CLAIM_LIFE)
         current = (_SYNC.sync_config_id == sync_config_id) & (_SYNC.dispatch_number == number)
         valid = current & ~_SYNC.paused & (fresh | _SYNC.dispatch_taken_up)
-        values = {"dispatch_taken_up": True, "pending_full_sync": False}
+        values = {"dispatch_taken_up": True, "pending_full_sync": False, "requested_at": None}
         with self._database.write() as tx:
             return tx.execute(sa.update(schema.syncs).where(valid).values(values)).rowcount == 1
 
@@ -109,7 +129,7 @@ class Control(StorePart):
                 tx.execute(sa.update(schema.syncs).where(this).values(_resumed_values(now)))
             return sync_rows.one(tx, sync_config_id)
 
-    def request_run(self, sync_config_id: str, *, full_sync: bool) -> Dispatch | None:
+    def request_run(self, sync_config_id: str, *, full_sync: bool) -> bool:
         """See ControlStore.request_run; a claim that no run took up yet is superseded. Raises NotFound."""
         now = self._clock.now()
         this = _SYNC.sync_config_id == sync_config_id
@@ -123,10 +143,11 @@ class Control(StorePart):
             full = full_sync or row.pending_full_sync
             tx.execute(sa.update(schema.syncs).where(this).values(pending_full_sync=full))
             if is_locked(tx, sync_config_id):
-                return None
-            number = row.dispatch_number + 1
-            _claim(tx, this, number, now)
-        return Dispatch(sync_config_id, number, Trigger.MANUAL, full)
+                return False
+            # Under the next number: a run on its way was started without knowing what is asked for now.
+            values = {"requested_at": now, "dispatch_number": row.dispatch_number + 1, "dispatched_at": None}
+            tx.execute(sa.update(schema.syncs).where(this).values(values))
+        return True
 
     def unlock(self, sync_config_id: str) -> str | None:
         """See ControlStore.unlock; the sync may be started again at once."""

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from mixsync_dagster.state.codec import EscapedText, Instant, Json
 
-SCHEMA_REVISION = "0002"
+SCHEMA_REVISION = "0003"
 """The migration whose result this module describes."""
 
 metadata = sa.MetaData()
@@ -83,6 +83,7 @@ syncs = sa.Table(
     _number("dispatch_number"),
     _instant("dispatched_at", optional=True),
     _flag("dispatch_taken_up"),
+    _instant("requested_at", optional=True),
     _text("current_sync_run_id", optional=True),
     _number("sync_run_counter"),
     _number("last_pass_number"),

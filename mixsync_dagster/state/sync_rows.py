@@ -20,7 +20,9 @@ _SYNC = schema.syncs.c
 _LEASE = schema.leases.c
 _COLUMNS = frozenset(column.key for column in schema.syncs.columns)
 _OWN_COLUMNS = frozenset({"sync_config_id", "name", "bucket_id", "connection_id", "created_at"})
-_STORE_ONLY = frozenset({"config", "dispatch_number", "dispatched_at", "dispatch_taken_up", "last_pass_number"})
+_STORE_ONLY = frozenset(
+    {"config", "dispatch_number", "dispatched_at", "dispatch_taken_up", "requested_at", "last_pass_number"}
+)
 LIVE_FIELDS = (_COLUMNS - _OWN_COLUMNS - _STORE_ONLY) | {
     "locked",
     "locked_by_worker_id",
@@ -52,6 +54,7 @@ def to_values(sync: SyncConfiguration) -> dict[str, Any]:
         "dispatch_number": 0,
         "dispatched_at": None,
         "dispatch_taken_up": False,
+        "requested_at": None,
         "last_pass_number": 0,
     }
 

@@ -31,3 +31,13 @@ def test_a_paused_sync_is_not_triggered(media, mixsync):
     done = mixsync("trigger", "videos")
     assert done.status == 2
     assert "paused" in done.err
+
+
+def test_a_triggered_sync_waits_for_a_daemon(media, mixsync):
+    done = mixsync("trigger", "videos", "--wait", "0")
+    assert done.out == (
+        "The run of sync videos is asked for and has not begun within 0 s; it begins when a Dagster daemon runs. "
+        "Start one by `dagster dev -m mixsync_dagster.definitions`, or run it here by `mixsync run videos`.\n"
+    )
+    with Services.open() as services:
+        assert [one.name for one in services.store.requested_syncs(limit=10)] == ["videos"]

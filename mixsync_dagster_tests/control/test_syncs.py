@@ -113,10 +113,10 @@ def test_resuming_what_is_not_paused_does_not_make_it_due(store, clock):
     assert store.get_sync("videos") == before
 
 
-def test_a_trigger_claims_the_next_run(store):
-    triggered = syncs.trigger(store, store.get_sync("videos"), full_sync=True)
-    assert triggered.dispatch is not None
-    assert (triggered.dispatch.number, triggered.dispatch.full_sync) == (1, True)
+def test_a_trigger_asks_for_a_run(store):
+    found = store.get_sync("videos")
+    assert syncs.trigger(store, found, full_sync=True).accepted
+    assert [one.sync_config_id for one in store.requested_syncs(limit=10)] == [found.sync_config_id]
 
 
 def test_a_paused_sync_cannot_be_triggered(store):
@@ -127,7 +127,7 @@ def test_a_paused_sync_cannot_be_triggered(store):
 def test_a_running_sync_is_not_triggered_twice(store):
     found = store.get_sync("videos")
     store.acquire(found.sync_config_id, "somebody", "run_a", ttl_seconds=60)
-    assert syncs.trigger(store, found).dispatch is None
+    assert not syncs.trigger(store, found).accepted
 
 
 def test_unlocking_tells_who_held_the_lock(store):

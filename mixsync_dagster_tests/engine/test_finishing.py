@@ -322,7 +322,7 @@ def test_a_full_sync_asked_for_during_a_run_is_due_at_once(world: World) -> None
 
     def before(verb: str, path: str) -> None:
         if verb == "read":
-            assert world.store.request_run(SYNC, full_sync=True) is None
+            assert not world.store.request_run(SYNC, full_sync=True)
 
     world.storage.before = before
     world.run()

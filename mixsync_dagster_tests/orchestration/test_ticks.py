@@ -73,6 +73,19 @@ def test_a_changed_sync_is_a_run(home, instance, answers):
     assert [request.run_key for request in tick(home, instance).requests] == [f"{sync_id}:1"]
 
 
+def test_what_was_asked_for_is_started_by_the_dispatcher_whoever_serves_the_sync(home, instance, answers):
+    sync_id = home.add()
+    has_run(home, sync_id)
+    home.mixsync.store.postpone(sync_id, home.mixsync.services.clock.now() + timedelta(hours=1))
+    home.mixsync.store.request_run(sync_id, full_sync=True)
+    others = Scope("d", SYNC_BUCKET, exclude=(sync_id,), requested=True)
+    assert list(tick(home, instance, scope=Scope("own", "sync_videos", only=(sync_id,))).requests) == []
+    (request,) = tick(home, instance, scope=others).requests
+    assert (request.job_name, request.run_config) == (SYNC_BUCKET, {"sync": sync_id, "full_sync": True})
+    assert request.tags["mixsync/trigger"] == "manual"
+    assert list(tick(home, instance, scope=others).requests) == []
+
+
 def test_a_named_sync_is_left_to_its_own_sensor(home, instance):
     sync_id = home.add()
     assert list(tick(home, instance, scope=Scope("d", SYNC_BUCKET, exclude=(sync_id,))).requests) == []

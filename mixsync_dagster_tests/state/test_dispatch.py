@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from mixsync_dagster.model.progress import Trigger
 from mixsync_dagster.testing.contracts.state_samples import SYNC, begin, end, seed
 
 
@@ -57,8 +58,11 @@ def test_pausing_voids_a_claim(store, clock):
 def test_a_void_claim_keeps_the_full_run_that_was_asked_for(store, clock, full_sync):
     seed(store)
     store.request_run(SYNC, full_sync=full_sync)
+    claim = store.claim_dispatch(SYNC, expected_number=1)
+    assert (claim.trigger, claim.full_sync) == (Trigger.MANUAL, full_sync)
     clock.advance(121)
-    assert store.claim_dispatch(SYNC, expected_number=1).full_sync is full_sync
+    again = store.claim_dispatch(SYNC, expected_number=2)
+    assert (again.trigger, again.full_sync) == (Trigger.MANUAL, full_sync)
 
 
 def test_the_longest_waiting_sync_comes_first(store, clock):

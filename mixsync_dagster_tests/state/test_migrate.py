@@ -83,19 +83,19 @@ def test_a_store_of_the_first_revision_keeps_what_it_holds(empty_url, clock):
     database = Database.open(empty_url, clock=clock)
     if database.path is not None:
         database.path.parent.mkdir()
+    upgrade(database)
+    seed(SqlStateStore(database, b"k" * 32))
     with database.write() as tx:
         config = Config()
         config.set_main_option("script_location", "mixsync_dagster.state:migrations")
         config.attributes["connection"] = tx.connection
-        command.upgrade(config, "0001")
-    seed(SqlStateStore(database, b"k" * 32))
-    with database.write() as tx:
+        command.downgrade(config, "0001")
         tx.run(
             "INSERT INTO inventory (sync_config_id, source_object_id, object_id, path, version, updated_at) "
             "VALUES (?, 'a', 'obj_a', 'a', 'v1', 0)",
             SYNC,
         )
-    with pytest.raises(ConfigurationError, match="has revision 0001 and this version needs 0002; run `mixsync init`"):
+    with pytest.raises(ConfigurationError, match="has revision 0001 and this version needs 0003; run `mixsync init`"):
         check_version(database)
     upgrade(database)
     database.close()
@@ -124,7 +124,7 @@ def test_another_revision_is_refused(url, clock):
     database = Database.open(url, clock=clock)
     with database.write() as tx:
         tx.run("UPDATE alembic_version SET version_num = ?", "0000")
-    with pytest.raises(ConfigurationError, match="has revision 0000 and this version needs 0002; run `mixsync init`"):
+    with pytest.raises(ConfigurationError, match="has revision 0000 and this version needs 0003; run `mixsync init`"):
         check_version(database)
     database.close()
 

@@ -148,19 +148,47 @@ class DispatchContract:
 
     def test_only_the_latest_claim_is_taken_up(self, store: StateStore) -> None:
         seed(store)
-        first = store.request_run(SYNC, full_sync=False)
-        second = store.request_run(SYNC, full_sync=True)
+        first = store.claim_dispatch(SYNC, expected_number=0)
         assert first is not None
+        assert store.request_run(SYNC, full_sync=True) is True
+        second = store.claim_dispatch(SYNC, expected_number=store.dispatch_number(SYNC))
         assert second is not None
-        assert (second.number, second.trigger, second.full_sync) == (2, Trigger.MANUAL, True)
+        assert (second.trigger, second.full_sync) == (Trigger.MANUAL, True)
         assert store.take_up_dispatch(SYNC, first.number) is False
         assert store.take_up_dispatch(SYNC, second.number) is True
         assert store.load_sync(SYNC).pending_full_sync is False
 
+    def test_a_request_makes_a_sync_startable_before_it_is_due(self, store: StateStore) -> None:
+        seed(store)
+        store.finish_run(begin(store), end(next_sync_at=datetime(2999, 1, 1, tzinfo=UTC)))
+        assert list(store.requested_syncs(limit=10)) == []
+        assert store.request_run(SYNC, full_sync=False) is True
+        assert store.request_run(SYNC, full_sync=False) is True
+        assert SYNC not in [due.sync_config_id for due in store.due_syncs(limit=10)]
+        assert [one.sync_config_id for one in store.requested_syncs(limit=10)] == [SYNC]
+        assert list(store.requested_syncs(limit=10, exclude=[SYNC])) == []
+        claim = store.claim_dispatch(SYNC, expected_number=store.dispatch_number(SYNC))
+        assert claim is not None
+        assert (claim.trigger, claim.full_sync) == (Trigger.MANUAL, False)
+        assert list(store.requested_syncs(limit=10)) == []
+        assert store.take_up_dispatch(SYNC, claim.number) is True
+        store.finish_run(begin(store, run="run-2"), end(next_sync_at=datetime(2999, 1, 1, tzinfo=UTC)))
+        assert list(store.requested_syncs(limit=10)) == []
+
+    def test_a_locked_or_paused_sync_is_not_startable_by_request(self, store: StateStore) -> None:
+        seed(store)
+        assert store.request_run(SYNC, full_sync=False) is True
+        store.set_paused(SYNC, True, reason="user", user_id=None)
+        assert list(store.requested_syncs(limit=10)) == []
+        store.set_paused(SYNC, False, reason=None, user_id=None)
+        begin(store)
+        assert list(store.requested_syncs(limit=10)) == []
+        assert store.claim_dispatch(SYNC, expected_number=store.dispatch_number(SYNC)) is None
+
     def test_a_full_run_asked_for_during_a_run_is_due_when_it_ends(self, store: StateStore) -> None:
         seed(store)
         lock = begin(store)
-        assert store.request_run(SYNC, full_sync=True) is None
+        assert store.request_run(SYNC, full_sync=True) is False
         store.finish_run(lock, end(next_sync_at=datetime(2999, 1, 1, tzinfo=UTC)))
         claim = store.claim_dispatch(SYNC, expected_number=0)
         assert claim is not None
