@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from mixsync_dagster.commands import controlling, defining, demonstrating, listing, running, setting_up
+from mixsync_dagster.commands import controlling, defining, demonstrating, listing, running, setting_up, verifying
 from mixsync_dagster.commands.failures import ExitStatus, report, say
 
 app = typer.Typer(
@@ -21,7 +21,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for group in (setting_up, demonstrating, defining, running, listing, controlling):
+for group in (setting_up, demonstrating, defining, running, listing, controlling, verifying):
     group.register(app)
 
 

@@ -82,6 +82,12 @@ SETTING_ROWS: tuple[SettingRow, ...] = (
         "How long `mixsync check` and the tests of `mixsync apply` wait for one source path.",
     ),
     SettingRow(
+        "MIXSYNC_GRACE_DAYS",
+        "7",
+        "a number from 0 to 3650 (days)",
+        "How long a removed object and its bytes are kept before `mixsync gc` takes them.",
+    ),
+    SettingRow(
         "MIXSYNC_SYNCS_DIR",
         "-",
         "the path of a folder of YAML files that exists",
@@ -125,6 +131,7 @@ class Settings:
     sync_concurrency: int | None = None
     """None: the engine's own bound."""
     check_seconds: float = 10.0
+    grace_days: float = 7.0
     syncs_dir: Path | None = None
     log_format: str = "text"
     ca_bundle: Path | None = None
@@ -247,6 +254,7 @@ _PARSERS: Mapping[str, tuple[str, Callable[[str], Any]]] = {
     "MIXSYNC_LEASE_SECONDS": ("lease_seconds", _number(5, 3600)),
     "MIXSYNC_SYNC_CONCURRENCY": ("sync_concurrency", _whole(1, 1024)),
     "MIXSYNC_CHECK_SECONDS": ("check_seconds", _number(0.1, 600)),
+    "MIXSYNC_GRACE_DAYS": ("grace_days", _number(0, 3650)),
     "MIXSYNC_SYNCS_DIR": ("syncs_dir", _folder),
     "MIXSYNC_LOG_FORMAT": ("log_format", _log_format),
     "MIXSYNC_CA_BUNDLE": ("ca_bundle", _file),

@@ -29,7 +29,9 @@ from mixsync_dagster.transport.retrying_provider import retrying
 if TYPE_CHECKING:
     import pandas as pd
 
+    from mixsync_dagster.buckets.blobs import BlobStore
     from mixsync_dagster.buckets.embedded import EmbeddedBucket
+    from mixsync_dagster.buckets.manifest import Manifests
     from mixsync_dagster.model.connections import StorageConnection
     from mixsync_dagster.model.syncs import SyncConfiguration
     from mixsync_dagster.state.store import SqlStateStore
@@ -164,33 +166,37 @@ class Services:
 
     def bucket_for(self, bucket_id: str) -> EmbeddedBucket:
         """Return the bucket, by id or name; the caller closes it. Raises NotFound, ConfigurationError."""
-        from mixsync_dagster.buckets.blobs import open_blob_store
         from mixsync_dagster.buckets.embedded import EmbeddedBucket
-        from mixsync_dagster.buckets.manifest import open_manifests
 
         bucket = self.store.get_bucket(bucket_id)
         if bucket.destination not in DESTINATIONS:
             raise ConfigurationError(
                 f"bucket {bucket.bucket_id}: the destination {bucket.destination} is not offered; give embedded."
             )
-        return EmbeddedBucket(
-            bucket.bucket_id,
-            self.store,
-            open_blob_store(self.settings.blob_url or self.settings.blobs_dir),
-            open_manifests(self.settings.manifests_dir),
-        )
+        return EmbeddedBucket(bucket.bucket_id, self.store, self.open_blobs(), self.open_manifests())
+
+    def open_blobs(self) -> BlobStore:
+        """Return the store of all embedded buckets' bytes; the caller closes it. Raises StoreUnavailable."""
+        from mixsync_dagster.buckets.blobs import open_blob_store
+
+        return open_blob_store(self.settings.blob_url or self.settings.blobs_dir)
+
+    def open_manifests(self) -> Manifests:
+        """Return the manifests of all submitted batches. Raises StoreUnavailable."""
+        from mixsync_dagster.buckets.manifest import open_manifests
+
+        return open_manifests(self.settings.manifests_dir)
 
     def load_objects(self, bucket: str, *, sync: str | None = None) -> pd.DataFrame:
         """Return the active objects of a bucket (of one sync when asked; both by id or name) as a pandas DataFrame.
 
         Raises NotFound.
         """
-        from mixsync_dagster.buckets.blobs import open_blob_store
         from mixsync_dagster.buckets.objects_frame import load_objects as load
 
         bucket_id = self.store.get_bucket(bucket).bucket_id
         sync_config_id = None if sync is None else self.store.get_sync(sync).sync_config_id
-        blobs = open_blob_store(self.settings.blob_url or self.settings.blobs_dir)
+        blobs = self.open_blobs()
         try:
             return load(self.store, bucket_id, sync_config_id=sync_config_id, location=blobs.location)
         finally:

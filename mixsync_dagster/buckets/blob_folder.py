@@ -23,16 +23,23 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from mixsync_dagster.buckets.files import Files, make_folders
+from mixsync_dagster.buckets.keeping import Keeping
 from mixsync_dagster.buckets.temporaries import TEMPORARY_FOLDER, Temporaries, unavailable
 from mixsync_dagster.errors import NotFound, StoreUnavailable
 from mixsync_dagster.model.objects import StoredBlob
+from mixsync_dagster.transport.clock import SystemClock
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
+    from datetime import datetime
     from pathlib import Path
+
+    from mixsync_dagster.ports.clock import Clock
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _READ_BYTES = 1024 * 1024
+_FRESH_SECONDS = 600.0
+"""Bytes written this short a while before their flush are as young as the flush, for whoever removes old ones."""
 _FEW = 2
 """Up to this many files are flushed one by one, which does not wait for what other programs wrote."""
 
@@ -40,13 +47,18 @@ _FEW = 2
 class BlobFolder:
     """A BlobStore in the folder `root`: `root/<first two hex digits>/<sha256>`; several processes may share it."""
 
-    def __init__(self, root: Path, *, files: Files | None = None) -> None:
+    removes_beside_runs = True
+
+    def __init__(self, root: Path, *, files: Files | None = None, clock: Clock | None = None) -> None:
         self._root = root.absolute()
         self._files = files if files is not None else Files()
+        self._clock = clock or SystemClock()
         self._lock = threading.Lock()
         self._flushing = threading.Lock()
         self._pending: dict[str, str] = {}
         """Temporary name by sha256, of bytes that wait for their final name."""
+        self._pending_since: float | None = None
+        """When the oldest of them was written; None without any."""
         self._touched: set[str] = set()
         """Folders with entries that somebody counts on and that may not be flushed yet."""
         self._folders: set[str] = set()
@@ -59,6 +71,7 @@ class BlobFolder:
             self.close()
             raise unavailable(self._root, error) from error
         self._temporaries = Temporaries(self._root, self._folder, self._files)
+        self._keeping = Keeping(self._root, self._folder, self._files)
         # A full or read-only disk can still be read.
         with suppress(StoreUnavailable):
             self.sweep_temporaries()
@@ -86,6 +99,7 @@ class BlobFolder:
             try:
                 touched.update(self._folders_of(sha256s, batch))
                 self._flush_data(batch)
+                self._freshen(batch)
                 for sha256, temporary in batch.items():
                     self._publish(sha256, temporary, touched)
                 self._flush(touched)
@@ -125,6 +139,18 @@ class BlobFolder:
             except OSError as error:
                 raise unavailable(self._root, error) from error
             yield from (blob for blob in found if _SHA256.fullmatch(blob.sha256))
+
+    def size_of(self, sha256: str) -> int | None:
+        """Return the file's size in bytes."""
+        return self._size_of(sha256) if _SHA256.fullmatch(sha256) is not None else None
+
+    def counted_on_at(self, sha256: str) -> datetime | None:
+        """Return the file's time of modification, which `store` and `make_durable` set."""
+        return self._keeping.counted_on_at(_final(sha256)) if _SHA256.fullmatch(sha256) is not None else None
+
+    def remove_unused(self, sha256: str, *, before: datetime) -> bool:
+        """Remove the file, while nobody can begin to count on it."""
+        return _SHA256.fullmatch(sha256) is not None and self._keeping.remove(_final(sha256), before)
 
     def delete(self, sha256: str) -> None:
         """Remove the file; what is not a sha256 names nothing."""
@@ -179,7 +205,7 @@ class BlobFolder:
         if blob.sha256 in self._pending:
             return True
         # A file of another size was damaged after it got its name; storing the bytes again repairs it.
-        if self._size_of(blob.sha256) != blob.size_bytes:
+        if self._size_of(blob.sha256) != blob.size_bytes or not self._keeping.count_on(_final(blob.sha256)):
             return False
         # Its name may be younger than the last flush of its folder, when another process died in between.
         with self._lock:
@@ -189,13 +215,16 @@ class BlobFolder:
     def _keep(self, blob: StoredBlob, temporary: str) -> None:
         with self._lock:
             kept = self._pending.setdefault(blob.sha256, temporary)
+            if self._pending_since is None:
+                self._pending_since = self._clock.monotonic()
         if kept != temporary:
             self._temporaries.drop(temporary)
 
     def _folders_of(self, sha256s: Iterable[str], batch: Collection[str]) -> set[str]:
         others = [sha256 for sha256 in sha256s if sha256 not in batch]
         for sha256 in others:
-            if not self.exists(sha256):
+            # Counted on anew: the commit comes now, however long ago the bytes were stored.
+            if _SHA256.fullmatch(sha256) is None or not self._keeping.count_on(_final(sha256)):
                 raise StoreUnavailable(f"blob store {self._root}: blob {sha256} is not held; store its bytes again.")
         return {sha256[:2] for sha256 in others}
 
@@ -209,6 +238,14 @@ class BlobFolder:
                     del self._pending[sha256]
                     self._temporaries.drop(temporary)
             raise
+
+    def _freshen(self, batch: dict[str, str]) -> None:
+        # What waited long for this flush counts from now on; a call for each file of every commit would be felt.
+        with self._lock:
+            since, self._pending_since = self._pending_since, None
+        if since is not None and self._clock.monotonic() - since > _FRESH_SECONDS:
+            for temporary in batch.values():
+                self._files.touch(temporary, self._folder)
 
     def _publish(self, sha256: str, temporary: str, touched: set[str]) -> None:
         prefix = sha256[:2]

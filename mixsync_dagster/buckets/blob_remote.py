@@ -5,14 +5,19 @@ from __future__ import annotations
 import hashlib
 import re
 import tempfile
+from datetime import timedelta
 from typing import IO, TYPE_CHECKING, Any, cast
 
 from mixsync_dagster.buckets.remote import RemoteFolder
 from mixsync_dagster.errors import NotFound, StoreUnavailable
 from mixsync_dagster.model.objects import StoredBlob
+from mixsync_dagster.transport.clock import SystemClock
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
+    from datetime import datetime
+
+    from mixsync_dagster.ports.clock import Clock
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _KEY = re.compile(r"[0-9a-f]{2}/([0-9a-f]{64})")
@@ -20,15 +25,23 @@ _KEY = re.compile(r"[0-9a-f]{2}/([0-9a-f]{64})")
 _MEMORY_BYTES = 8 * 1024 * 1024
 """Larger contents wait on the local disk for their name."""
 
+_COUNTS_FOR = timedelta(hours=12)
+"""How long a put saves a second one; bytes that nobody refers to are kept for twice as long at least."""
+
 
 class BlobRemote:
     """A BlobStore at an object store's URL, with the keys `<first two hex digits>/<sha256>`.
 
     An object store shows an object only when it has all of it, and has it durably then; so bytes go straight to their
-    final key, once their hash is known. With `file://` it serves tests only: the client does not flush local files.
+    final key, once their hash is known. Between looking at an object and removing it, it may be written anew; so bytes
+    are only removed while no sync runs, and old ones are put again when a run stores them. With `file://` it serves
+    tests only: the client does not flush local files.
     """
 
-    def __init__(self, url: str, *, options: Mapping[str, Any] | None = None) -> None:
+    removes_beside_runs = False
+
+    def __init__(self, url: str, *, options: Mapping[str, Any] | None = None, clock: Clock | None = None) -> None:
+        self._clock = clock or SystemClock()
         self._folder = RemoteFolder(url, options=options)
 
     def store(self, chunks: Iterable[bytes]) -> StoredBlob:
@@ -43,7 +56,7 @@ class BlobRemote:
             blob = StoredBlob(hasher.hexdigest(), size_bytes)
             spool.seek(0)
             # Asking first costs a request, which pays only where it may save a long upload.
-            if size_bytes <= _MEMORY_BYTES or self._folder.size_of(_key(blob.sha256)) != size_bytes:
+            if size_bytes <= _MEMORY_BYTES or not self._held(blob):
                 self._folder.put(_key(blob.sha256), cast("IO[bytes]", spool), size_bytes)
         return blob
 
@@ -74,6 +87,23 @@ class BlobRemote:
             if found is not None:
                 yield StoredBlob(found[1], size_bytes)
 
+    def size_of(self, sha256: str) -> int | None:
+        """Return the size that the object store tells."""
+        return self._folder.size_of(_key(sha256)) if _SHA256.fullmatch(sha256) is not None else None
+
+    def counted_on_at(self, sha256: str) -> datetime | None:
+        """Return when the object was last put."""
+        found = self._folder.facts_of(_key(sha256)) if _SHA256.fullmatch(sha256) is not None else None
+        return None if found is None else found[1]
+
+    def remove_unused(self, sha256: str, *, before: datetime) -> bool:
+        """Remove the object after a look at its time."""
+        at = self.counted_on_at(sha256)
+        if at is None or at >= before:
+            return False
+        self._folder.delete(_key(sha256))
+        return True
+
     def delete(self, sha256: str) -> None:
         """Remove the bytes; what is not a sha256 names nothing."""
         if _SHA256.fullmatch(sha256) is not None:
@@ -89,6 +119,10 @@ class BlobRemote:
 
     def close(self) -> None:
         """Do nothing: the client frees its connections with its last reference."""
+
+    def _held(self, blob: StoredBlob) -> bool:
+        found = self._folder.facts_of(_key(blob.sha256))
+        return found is not None and found[0] == blob.size_bytes and found[1] > self._clock.now() - _COUNTS_FOR
 
 
 def _key(sha256: str) -> str:

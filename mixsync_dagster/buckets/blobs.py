@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import unquote, urlsplit
 
 from mixsync_dagster.buckets.blob_folder import BlobFolder
+from mixsync_dagster.ports.upkeep import BlobKeeper
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from mixsync_dagster.model.objects import StoredBlob
 
 
-class BlobStore(Protocol):
+class BlobStore(BlobKeeper, Protocol):
     """Bytes under the name of their sha256 (64 lower-case hex digits). Every method may be called from many threads.
 
     All of them raise StoreUnavailable when the store cannot be reached, read or written.
@@ -45,14 +46,6 @@ class BlobStore(Protocol):
 
         Raises NotFound, at the call or at the first chunk.
         """
-        ...
-
-    def verify(self, sha256: str) -> bool:
-        """Return whether the bytes still hash to their name; reads them all. Raises NotFound."""
-        ...
-
-    def list_blobs(self) -> Iterator[StoredBlob]:
-        """Yield everything that can be read, in any order, with sizes as found (not verified)."""
         ...
 
     def delete(self, sha256: str) -> None:

@@ -71,6 +71,10 @@ class Files:
         """Give a file its other name at once, replacing what had it."""
         os.rename(old, new, src_dir_fd=folder, dst_dir_fd=folder)
 
+    def touch(self, name: str, folder: int) -> None:
+        """Give a file the present as its time of modification."""
+        os.utime(name, dir_fd=folder, follow_symlinks=False)
+
     def unlink(self, name: str, folder: int) -> None:
         """Remove a file."""
         os.unlink(name, dir_fd=folder)

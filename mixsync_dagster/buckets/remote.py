@@ -16,6 +16,7 @@ from mixsync_dagster.errors import InvalidInput, NotFound, StoreUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from datetime import datetime
 
 _PART_BYTES = 8 * 1024 * 1024
 """Up to this size one request carries the whole file."""
@@ -99,12 +100,18 @@ class RemoteFolder:
 
     def size_of(self, key: str) -> int | None:
         """Return a key's size in bytes, None when there is none."""
+        found = self.facts_of(key)
+        return None if found is None else found[0]
+
+    def facts_of(self, key: str) -> tuple[int, datetime] | None:
+        """Return a key's size in bytes and when it was last written, None when there is none."""
         try:
-            return obstore.head(self._store, key)["size"]
+            found = obstore.head(self._store, key)
         except FileNotFoundError:
             return None
         except (BaseError, OSError, ValueError) as error:
             raise self._unavailable("read", error) from error
+        return found["size"], found["last_modified"]
 
     def read(self, key: str, offset: int = 0, length: int | None = None) -> Iterator[bytes]:
         """Yield the bytes from `offset` on, at most `length`. Raises NotFound at the first chunk."""

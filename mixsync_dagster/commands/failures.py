@@ -19,6 +19,8 @@ class ExitStatus(IntEnum):
     """Done, with failed items."""
     SKIPPED = 4
     """Another worker holds the sync."""
+    FINDINGS = 5
+    """`verify` found something that is not as it should be."""
     INTERRUPTED = 130
     """Stopped by a signal; the state is consistent."""
 

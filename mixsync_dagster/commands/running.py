@@ -15,7 +15,7 @@ import typer
 
 from mixsync_dagster.commands.failures import CommandFailed, ExitStatus, say
 from mixsync_dagster.commands.shared import JsonFlag, SyncArgument, opened
-from mixsync_dagster.errors import AlreadyLocked, MixsyncError, NotFound
+from mixsync_dagster.errors import AlreadyLocked, LockLost, MixsyncError, NotFound
 
 if TYPE_CHECKING:
     from mixsync_dagster.model.progress import RunRecord
@@ -73,7 +73,8 @@ def _run(services: Services, sync: SyncConfiguration, *, full: bool, approve_rem
         tools = services.tools_for(sync, reporter=reporter, approve_removals=approve_removals)
         try:
             return run_sync(tools, sync.sync_config_id, worker_id=worker_id(), sync_run_id=sync_run_id, full_sync=full)
-        except AlreadyLocked:
+        except (AlreadyLocked, LockLost):
+            # The record is not ours, or not any more: what it says is of another worker.
             raise
         except MixsyncError as error:
             try:

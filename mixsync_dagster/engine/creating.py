@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import pyarrow as pa
@@ -18,7 +18,15 @@ from mixsync_dagster.engine.transfers import Transferred, transfer_all
 from mixsync_dagster.errors import Conflict, ItemError
 from mixsync_dagster.model.items import Shard, SourceItem
 from mixsync_dagster.model.objects import Blob, Draft, PutResult, PutStatus, StoredBlob
-from mixsync_dagster.model.progress import Checkpoint, Commit, Counters, Failure, Intent
+from mixsync_dagster.model.progress import (
+    MAX_RETRIES,
+    Checkpoint,
+    Commit,
+    Counters,
+    DeadLetter,
+    Failure,
+    Intent,
+)
 from mixsync_dagster.ports.bucket import PutFailure
 
 
@@ -31,6 +39,8 @@ def create_objects(run: SyncRun, shard: Shard) -> Counters:
     """
     checkpoint = run.tools.store.load_checkpoint(run.sync.sync_config_id)
     if checkpoint is None:
+        # Whoever took the lock over may have ended the pass; then this raises LockLost.
+        run.tools.store.renew(run.lock, ttl_seconds=run.tools.limits.lease_seconds)
         raise Conflict(f"sync {run.sync.name} has no pass under way; start a run first.")
     budget = run.sync.max_objects_per_run - checkpoint.objects_processed
     if budget <= 0:
@@ -88,16 +98,28 @@ class _Creation:
         size = sync.resume_checkpoint_frequency
         for first in range(0, rows.num_rows, size):
             group = group_of(rows.slice(first, size), first, bucket_id=sync.bucket_id, provider=tools.provider_name)
+            spent = self._spent(group.retried)
+            tasks = [task for task in group.tasks if task.item.source_object_id not in spent]
             tools.store.record_intents(
                 self._run.lock,
-                [Intent(task.object_id, task.item.source_object_id, task.item.version) for task in group.tasks],
+                [Intent(task.object_id, task.item.source_object_id, task.item.version) for task in tasks],
             )
             if group.retried:
-                tools.store.count_retries(self._run.lock, group.retried)
+                tools.store.count_retries(self._run.lock, [item for item in group.retried if item not in spent])
             self._run.passing("announced")
-            for failure in group.failures:
+            given_up = [_given_up(task, spent) for task in group.tasks if task.item.source_object_id in spent]
+            for failure in (*group.failures, *given_up):
                 self._fail(failure)
-            yield from self._with_moves_made(group.tasks)
+            yield from self._with_moves_made(tasks)
+
+    def _spent(self, retried: Sequence[str]) -> Mapping[str, DeadLetter]:
+        """Return the dead letters, by item, that have no retry left though none was seen to fail.
+
+        Their last retry was counted and never told its outcome: the item may be what ended the worker.
+        """
+        store, sync_config_id = self._run.tools.store, self._run.sync.sync_config_id
+        letters = store.dead_letters_of(sync_config_id, retried) if retried else {}
+        return {item: letter for item, letter in letters.items() if letter.retry_count >= MAX_RETRIES}
 
     def _with_moves_made(self, tasks: Sequence[Task]) -> Iterator[Task]:
         """Yield the tasks whose bytes are needed; a duplicate has no object of its own to move."""
@@ -250,3 +272,9 @@ class _Creation:
 
 def _ids(table: pa.Table | None) -> Sequence[str]:
     return () if table is None else table.column("source_object_id").to_pylist()
+
+
+def _given_up(task: Task, spent: Mapping[str, DeadLetter]) -> Failure:
+    letter = spent[task.item.source_object_id]
+    sentence = f"its last retry ended without an outcome, so it is not tried again; before: {letter.error_message}"
+    return Failure(task.item, letter.error_type, sentence, permanent=True)

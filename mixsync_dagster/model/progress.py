@@ -161,6 +161,10 @@ class Refusal:
     """Digest of the filters; another one says that the answer is no longer known."""
 
 
+MAX_RETRIES = 3
+"""Retries after the first try; a failure after the last one quarantines the item."""
+
+
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
     """What is known of an item kept aside. `state`: waiting, quarantined, resolved or discarded."""

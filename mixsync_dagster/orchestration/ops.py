@@ -154,7 +154,7 @@ def finish_run(
     with running(mixsync, submitted[TICKET]) as run:
         record = finish(run)
         sync = mixsync.store.load_sync(run.sync.sync_config_id)
-        objects = mixsync.store.count_objects(sync.bucket_id)
+        objects = mixsync.store.count_objects(sync.bucket_id, sync_config_id=sync.sync_config_id)
     metadata = run_metadata(record, sync, object_count=objects)
     mixsync_spool.spool.delete(context.run_id)
     if record.status == Outcome.FAILED:

@@ -270,8 +270,8 @@ class Catalog(Protocol):
         """Return active objects in object id order after an id."""
         ...
 
-    def count_objects(self, bucket_id: str) -> int:
-        """Return how many active objects the bucket has."""
+    def count_objects(self, bucket_id: str, *, sync_config_id: str | None = None) -> int:
+        """Return how many active objects the bucket has, of one sync when asked."""
         ...
 
     def objects_table(self, bucket_id: str, *, sync_config_id: str | None = None) -> pa.Table:

@@ -86,10 +86,12 @@ class CatalogReads(StorePart):
             rows = _page(tx, bucket_id, after or "", limit, sync_config_id)
         return [_stored_object(row) for row in rows]
 
-    def count_objects(self, bucket_id: str) -> int:
+    def count_objects(self, bucket_id: str, *, sync_config_id: str | None = None) -> int:
         """See Catalog.count_objects."""
         with self._database.read() as tx:
-            return int(tx.rows(_COUNT, bucket_id)[0][0])
+            if sync_config_id is None:
+                return int(tx.rows(_COUNT, bucket_id)[0][0])
+            return int(tx.rows(_COUNT + _OF_SYNC, bucket_id, sync_config_id)[0][0])
 
     def objects_table(self, bucket_id: str, *, sync_config_id: str | None = None) -> pa.Table:
         """See Catalog.objects_table; the columns are OBJECTS_SCHEMA."""

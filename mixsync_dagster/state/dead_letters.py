@@ -9,15 +9,13 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from mixsync_dagster.model.progress import DeadLetter, Failure
+from mixsync_dagster.model.progress import MAX_RETRIES, DeadLetter, Failure
 from mixsync_dagster.ports.state import SyncLock
 from mixsync_dagster.state import schema
 from mixsync_dagster.state.codec import escape, escape_optional, from_micros, to_micros, unescape
 from mixsync_dagster.state.database import Bulk, Transaction
 from mixsync_dagster.state.leases import StorePart
 
-MAX_RETRIES = 3
-"""Retries after the first try; a failure after the last one quarantines the item."""
 _OPEN = ("waiting", "quarantined")
 _MESSAGE_CHARACTERS = 2000
 

@@ -80,11 +80,11 @@ class Dispatching(StorePart):
             if not _claim(tx, current & ready, expected_number + 1, now):
                 return None
             resumes = bool(tx.rows("SELECT 1 FROM checkpoints WHERE sync_config_id = ?", sync_config_id))
-            asked = sa.select(_SYNC.pending_full_sync, _SYNC.requested_at.is_not(None))
-            full, requested = tx.execute(asked.where(_SYNC.sync_config_id == sync_config_id)).one()
+            asked = sa.select(_SYNC.pending_full_sync, _SYNC.requested_at)
+            row = tx.execute(asked.where(_SYNC.sync_config_id == sync_config_id)).one()
         unasked = Trigger.RESUME if resumes else Trigger.SCHEDULED
-        trigger = Trigger.MANUAL if full or requested else unasked
-        return Dispatch(sync_config_id, expected_number + 1, trigger, bool(full))
+        trigger = Trigger.MANUAL if row.pending_full_sync or row.requested_at else unasked
+        return Dispatch(sync_config_id, expected_number + 1, trigger, row.pending_full_sync)
 
     def take_up_dispatch(self, sync_config_id: str, number: int) -> bool:
         """See DispatchStore.take_up_dispatch; again for the same claim, by a retry of its run, is granted."""

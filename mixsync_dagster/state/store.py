@@ -1,10 +1,11 @@
-"""The state store: one adapter for every port of `ports.state`."""
+"""The state store: one adapter for every port that reads or writes state."""
 
 from __future__ import annotations
 
 from mixsync_dagster.ports.clock import Clock
 from mixsync_dagster.state.batches import Batches
 from mixsync_dagster.state.catalog import CatalogReads
+from mixsync_dagster.state.collection import Collection
 from mixsync_dagster.state.commits import Commits
 from mixsync_dagster.state.configuration import Buckets, Connections, SyncDefinitions
 from mixsync_dagster.state.database import Database
@@ -16,6 +17,7 @@ from mixsync_dagster.state.migrate import check_version
 from mixsync_dagster.state.progress import Progress
 from mixsync_dagster.state.refusals import Refusals
 from mixsync_dagster.state.runs import Runs
+from mixsync_dagster.state.verification import Verification
 
 
 class SqlStateStore(
@@ -33,8 +35,10 @@ class SqlStateStore(
     CatalogReads,
     Control,
     Dispatching,
+    Verification,
+    Collection,
 ):
-    """RunStore, Catalog, ConfigStore, ControlStore and DispatchStore on SQLite or PostgreSQL.
+    """Every port of `ports.state`, `ports.control` and the stores of `ports.upkeep`, on SQLite or PostgreSQL.
 
     Every method may be called from many threads at once. Repeats and errors are as the ports say.
     """

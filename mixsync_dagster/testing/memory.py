@@ -85,9 +85,9 @@ class MemoryCatalog:
         found = self._active(bucket_id, sync_config_id)
         return [stored for stored in found if after is None or stored.object_id > after][:limit]
 
-    def count_objects(self, bucket_id: str) -> int:
-        """Return how many active objects the bucket has."""
-        return len(self._active(bucket_id))
+    def count_objects(self, bucket_id: str, *, sync_config_id: str | None = None) -> int:
+        """Return how many active objects the bucket has, of one sync when asked."""
+        return len(self._active(bucket_id, sync_config_id))
 
     def objects_table(self, bucket_id: str, *, sync_config_id: str | None = None) -> pa.Table:
         """Return the active objects as an Arrow table in id order."""

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,8 @@ import pytest
 from mixsync_dagster.buckets.blob_remote import BlobRemote
 from mixsync_dagster.errors import NotFound, StoreUnavailable
 from mixsync_dagster.model.objects import StoredBlob
+from mixsync_dagster.testing.clock import SimulatedClock
+from mixsync_dagster.transport.clock import SystemClock
 
 HELLO = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"
 
@@ -110,3 +113,27 @@ def test_a_store_that_cannot_be_written_is_told_without_its_words(tmp_path: Path
     (tmp_path / "2c").write_text("in the way")
     with pytest.raises(StoreUnavailable, match=r"^object store file:///.* cannot be written \(\w+\)\.$"):
         remote.store([b"hello"])
+
+
+def test_bytes_are_removed_when_they_were_put_long_ago_only(remote: BlobRemote) -> None:
+    remote.store([b"hello"])
+    at = remote.counted_on_at(HELLO)
+    assert at is not None
+    assert remote.size_of(HELLO) == 5
+    assert not remote.remove_unused(HELLO, before=at)
+    assert remote.remove_unused(HELLO, before=at + timedelta(seconds=1))
+    assert not remote.remove_unused(HELLO, before=at + timedelta(seconds=1))
+    assert (remote.size_of(HELLO), remote.counted_on_at(HELLO)) == (None, None)
+    assert remote.size_of("../x") is None
+
+
+def test_a_large_blob_that_was_put_long_ago_is_put_again(tmp_path: Path) -> None:
+    """Its time is what keeps it from a removal that begins now."""
+    clock = SimulatedClock(SystemClock().now() + timedelta(hours=13))
+    remote = BlobRemote(tmp_path.as_uri(), clock=clock)
+    chunks = [b"x" * 1_000_000] * 9
+    blob = remote.store(chunks)
+    path = tmp_path / blob.sha256[:2] / blob.sha256
+    before = path.stat().st_ino
+    remote.store(chunks)
+    assert path.stat().st_ino != before

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mixsync_dagster.engine.context import RunLimits
 from mixsync_dagster.engine.finishing import SUSPEND_AFTER_FAILURES
-from mixsync_dagster.state.dead_letters import MAX_RETRIES
+from mixsync_dagster.model.progress import MAX_RETRIES
 from mixsync_dagster.transport.retry import Retrier
 from mixsync_dagster_tests.docs import readme
 

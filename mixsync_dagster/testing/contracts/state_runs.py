@@ -12,6 +12,7 @@ from mixsync_dagster.model.progress import Checkpoint, Commit, Counters, Outcome
 from mixsync_dagster.testing.contracts.state_samples import (
     BUCKET,
     MOMENT,
+    OTHER_SYNC,
     SYNC,
     StateStore,
     begin,
@@ -79,6 +80,8 @@ class LockContract:
         lock = store.acquire(SYNC, "worker-1", "run-1", ttl_seconds=0)
         store.commit(lock, Commit(placed=[placed("a")]))
         assert store.count_objects(BUCKET) == 1
+        assert store.count_objects(BUCKET, sync_config_id=SYNC) == 1
+        assert store.count_objects(BUCKET, sync_config_id=OTHER_SYNC) == 0
 
     def test_the_sync_shows_who_holds_it(self, store: StateStore) -> None:
         seed(store)
