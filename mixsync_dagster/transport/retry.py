@@ -28,6 +28,8 @@ class Retrier:
     at most `rate_limit_attempts` attempts; ProviderUnavailable the same, at most `outage_attempts`. ItemCorrupt is
     repeated `corrupt_repeats` times without a wait (the port promises none, so the default is 0). A provider that asks
     for more than `longest_retry_after_seconds` is not waited for. Every other error passes at once.
+
+    A call inside a call of the same thread repeats nothing, the outer one does: else patience would be multiplied.
     """
 
     def __init__(
@@ -50,6 +52,7 @@ class Retrier:
         # Jitter spreads load; nothing is protected by it.
         self._random = random.Random(seed)  # noqa: S311 - see above
         self._lock = threading.Lock()
+        self._thread = threading.local()
         self._frozen_until: float | None = None
         self._rate_limit_hits = 0
 
@@ -60,13 +63,20 @@ class Retrier:
 
     def call(self, operation: Callable[[], Answer]) -> Answer:
         """Return the operation's answer, repeating it as the class says; then its last error passes."""
-        # The usual call succeeds at once and pays nothing for the machinery below.
-        if self._frozen_until is not None:
-            self._wait_for_thaw()
-        try:
+        thread = self._thread.__dict__
+        if thread.get("inside"):
             return operation()
-        except (Throttled, ItemCorrupt) as error:
-            return self._repeat(operation, error)
+        thread["inside"] = True
+        try:
+            # The usual call succeeds at once and pays nothing for the machinery below.
+            if self._frozen_until is not None:
+                self._wait_for_thaw()
+            try:
+                return operation()
+            except (Throttled, ItemCorrupt) as error:
+                return self._repeat(operation, error)
+        finally:
+            thread["inside"] = False
 
     def _repeat(self, operation: Callable[[], Answer], first_error: Exception) -> Answer:
         patience = _Patience(self._rate_limit_attempts, self._outage_attempts, self._corrupt_repeats + 1)

@@ -158,3 +158,20 @@ def test_hits_are_counted_over_all_threads(clock):
     with ThreadPoolExecutor(8) as threads:
         list(threads.map(lambda _: retrier.call(Failing(clock, limited())), range(40)))
     assert retrier.rate_limit_hits == 40
+
+
+@pytest.mark.parametrize(("error", "attempts"), [(limited, 12), (lambda: ProviderUnavailable("down"), 6)])
+def test_a_call_inside_a_call_does_not_multiply_the_patience(clock, error, attempts):
+    operation = Failing(clock, *[error() for _ in range(1000)])
+    retrier = Retrier(clock, seed=1)
+    with pytest.raises(type(error())):
+        retrier.call(lambda: retrier.call(operation))
+    assert len(operation.asked_at) == attempts
+    assert retrier.rate_limit_hits == (attempts if error is limited else 0)
+
+
+def test_a_call_after_a_nested_one_has_its_own_patience(clock):
+    retrier = Retrier(clock, seed=1)
+    with pytest.raises(RateLimited):
+        retrier.call(lambda: retrier.call(Failing(clock, *[limited() for _ in range(1000)])))
+    assert retrier.call(Failing(clock, limited())) == "answer"
