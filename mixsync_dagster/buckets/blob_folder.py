@@ -22,7 +22,7 @@ from contextlib import suppress
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from mixsync_dagster.buckets.files import Files, make_folders
+from mixsync_dagster.buckets.files import Files, flush_many, make_folders
 from mixsync_dagster.buckets.keeping import Keeping
 from mixsync_dagster.buckets.temporaries import TEMPORARY_FOLDER, Temporaries, unavailable
 from mixsync_dagster.errors import NotFound, StoreUnavailable
@@ -40,8 +40,6 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 _READ_BYTES = 1024 * 1024
 _FRESH_SECONDS = 600.0
 """Bytes written this short a while before their flush are as young as the flush, for whoever removes old ones."""
-_FEW = 2
-"""Up to this many files are flushed one by one, which does not wait for what other programs wrote."""
 
 
 class BlobFolder:
@@ -102,7 +100,7 @@ class BlobFolder:
                 self._freshen(batch)
                 for sha256, temporary in batch.items():
                     self._publish(sha256, temporary, touched)
-                self._flush(touched)
+                flush_many(self._files, touched, self._folder, whole=self._flush_all)
             except OSError as error:
                 raise unavailable(self._root, error) from error
             else:
@@ -230,7 +228,7 @@ class BlobFolder:
 
     def _flush_data(self, batch: dict[str, str]) -> None:
         try:
-            self._flush(batch.values())
+            flush_many(self._files, batch.values(), self._folder, whole=self._flush_all)
         except OSError:
             # The system may forget the pages that it failed to write, and a second flush would succeed without them.
             with self._lock:
@@ -258,13 +256,6 @@ class BlobFolder:
         self._files.rename(temporary, _final(sha256), self._folder)
         with self._lock:
             del self._pending[sha256]
-
-    def _flush(self, names: Collection[str]) -> None:
-        if len(names) > _FEW and self._flush_all:
-            self._files.flush_all(self._folder)
-            return
-        for name in names:
-            self._files.flush(name, self._folder)
 
     def _size_of(self, sha256: str) -> int | None:
         try:

@@ -11,7 +11,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
     from pathlib import Path
 
 # statfs(2) types of the file systems whose syncfs writes everything out and reports errors of written-back data.
@@ -23,6 +23,9 @@ _FIRST_HONEST_KERNEL = (5, 8)
 
 _STATFS_BYTES = 512
 """More than any platform's struct statfs, whose first member is the type."""
+
+_FEW = 2
+"""Up to this many files are flushed one by one, which does not wait for what other programs wrote."""
 
 _CREATE = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC
 _MODE = 0o640
@@ -82,6 +85,15 @@ class Files:
     def make_folder(self, name: str, folder: int) -> None:
         """Make a folder that must not exist yet."""
         os.mkdir(name, 0o750, dir_fd=folder)
+
+
+def flush_many(files: Files, names: Collection[str], folder: int, *, whole: bool) -> None:
+    """Return when these files' data or folders' entries are on the device; `whole` says what `can_flush_all` does."""
+    if len(names) > _FEW and whole:
+        files.flush_all(folder)
+        return
+    for name in names:
+        files.flush(name, folder)
 
 
 def make_folders(path: Path) -> None:

@@ -15,7 +15,7 @@ from mixsync_dagster.engine.filtering import filter_items
 from mixsync_dagster.engine.listing import list_items
 from mixsync_dagster.engine.mapping import map_schema
 from mixsync_dagster.engine.planning import plan_changes
-from mixsync_dagster.errors import Conflict, ItemCorrupt, ProviderUnavailable, StoreUnavailable
+from mixsync_dagster.errors import Conflict, ItemCorrupt, LockLost, ProviderUnavailable, StoreUnavailable
 from mixsync_dagster.model.items import Shard
 from mixsync_dagster.model.objects import Draft
 from mixsync_dagster.model.progress import Commit, Counters, Trigger
@@ -219,8 +219,18 @@ def test_without_a_pass_under_way_nothing_is_done(world: World) -> None:
     world.put("a")
     with running(world) as run:
         shard = shards(run)[0]
-        world.store.finish_run(run.lock, _ended())
+        with world.store._database.write() as tx:
+            tx.run("DELETE FROM checkpoints")
         with pytest.raises(Conflict, match="has no pass under way"):
+            create_objects(run, shard)
+
+
+def test_a_pass_that_somebody_else_ended_is_a_lost_lock(world: World) -> None:
+    world.put("a")
+    with running(world) as run:
+        shard = shards(run)[0]
+        world.store.finish_run(run.lock, _ended())
+        with pytest.raises(LockLost):
             create_objects(run, shard)
 
 

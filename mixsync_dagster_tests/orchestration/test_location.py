@@ -128,7 +128,7 @@ _IMPORT = """
 import sys
 import mixsync_dagster.definitions
 mixsync_dagster.definitions.defs()
-heavy = {"boto3", "botocore", "dagster_aws", "obstore", "snowflake", "google.auth", "msal", "pandas", "alembic"}
+heavy = {"boto3", "botocore", "dagster_aws", "obstore", "snowflake.connector", "google.auth", "msal", "pandas", "alembic"}
 print(sorted(heavy & set(sys.modules)))
 """
 
