@@ -37,7 +37,9 @@ def transferred(
     cap: int = 8,
     inflight_bytes: int = 64 * MEGABYTE,
 ) -> Iterator[list[Transferred]]:
-    return transfer_all(iter(tasks), transfer, clock=clock or SimulatedClock(), width=AdaptiveWidth(cap), inflight_bytes=inflight_bytes)
+    return transfer_all(
+        iter(tasks), transfer, clock=clock or SimulatedClock(), width=AdaptiveWidth(cap), inflight_bytes=inflight_bytes
+    )
 
 
 def flat(parcels: Iterable[list[Transferred]]) -> list[Transferred]:
