@@ -10,7 +10,17 @@ from typing import Annotated
 
 import typer
 
-from mixsync_dagster.commands import controlling, defining, demonstrating, listing, running, setting_up, verifying
+from mixsync_dagster.commands import (
+    controlling,
+    dead_letters,
+    defining,
+    demonstrating,
+    listing,
+    running,
+    serving,
+    setting_up,
+    verifying,
+)
 from mixsync_dagster.commands.failures import ExitStatus, report, say
 
 app = typer.Typer(
@@ -21,7 +31,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for group in (setting_up, demonstrating, defining, running, listing, controlling, verifying):
+for group in (setting_up, demonstrating, defining, running, listing, dead_letters, controlling, verifying, serving):
     group.register(app)
 
 

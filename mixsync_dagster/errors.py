@@ -14,13 +14,13 @@
     |- ItemError               this item failed -> attempt + dead letter, the run goes on
     |  |- ItemVanished         it is gone since it was listed -> no dead letter, the next pass decides
     |  |- ItemChanged          it changed since it was listed -> transient; planned again from a fresh listing
-    |  |- ItemCorrupt          bytes do not match size or checksum -> transient
+    |  |- ItemCorrupt          bytes do not match size or checksum -> transient; of most items at once: an outage
     |  |- ItemUnreadable       archived, forbidden, name cannot be said -> permanent: quarantined at once
     |  `- MappingFailed        a required field is missing or a value is unusable -> transient (may be repaired)
     |- AlreadyLocked           another worker runs this sync -> outcome skipped
     |- LockLost                a newer generation took over -> stop now, write nothing
     |- RemovalsRefused         a pass would remove more than the guard allows -> sync pauses until approved
-    `- StoreUnavailable        the state store cannot be reached or written -> run FAILED, progress is as last committed
+    `- StoreUnavailable        the state or blob store fails -> run interrupted, progress is as last committed; resumes
 
 Messages are single sentences for a person, never hold a secret, a header, a body or a URL's query.
 """
@@ -111,29 +111,39 @@ class ItemError(MixsyncError):
     """One item failed; the run goes on and the item becomes a dead letter.
 
     `error_type` is the stable reason class that users filter dead letters by. `permanent` items are quarantined
-    at once, others after one try and three retries.
+    at once, others after one try and three retries. Where most items of a commit fail by errors that `may_be_outage`,
+    no item is blamed: the run ends as by an outage.
     """
 
     error_type: ClassVar[str] = "download_failed"
     permanent: ClassVar[bool] = False
+    may_be_outage: ClassVar[bool] = True
 
 
 class ItemVanished(ItemError):
     """The item is gone since it was listed; the next complete pass decides about its object."""
 
     error_type: ClassVar[str] = "vanished"
+    may_be_outage: ClassVar[bool] = False
 
 
 class ItemChanged(ItemError):
     """The item's version is no longer the listed one; its bytes were not stored."""
 
     error_type: ClassVar[str] = "changed_while_reading"
+    may_be_outage: ClassVar[bool] = False
 
 
 class ItemCorrupt(ItemError):
     """The bytes received do not match the announced size or checksum; they were not stored as the item."""
 
     error_type: ClassVar[str] = "checksum_mismatch"
+
+
+class ItemUnanswered(ItemError):
+    """The provider gave no usable answer for this item, again and again, while it answered for others."""
+
+    error_type: ClassVar[str] = "no_answer"
 
 
 class ItemUnreadable(ItemError):
@@ -143,6 +153,7 @@ class ItemUnreadable(ItemError):
     """
 
     permanent: ClassVar[bool] = True
+    may_be_outage: ClassVar[bool] = False
 
     def __init__(self, message: str, *, error_type: str) -> None:
         super().__init__(message)
@@ -151,6 +162,8 @@ class ItemUnreadable(ItemError):
 
 class MappingFailed(ItemError):
     """A mapped value is missing or unusable; `error_type` is `schema_mismatch` or `validation_error`."""
+
+    may_be_outage: ClassVar[bool] = False
 
     def __init__(self, message: str, *, error_type: str = "schema_mismatch") -> None:
         super().__init__(message)

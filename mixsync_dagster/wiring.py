@@ -23,6 +23,7 @@ from mixsync_dagster.ports.provider import Probe, Provider
 from mixsync_dagster.ports.reporting import Reporter, SilentReporter
 from mixsync_dagster.settings import Settings, environment_value
 from mixsync_dagster.transport.clock import SystemClock
+from mixsync_dagster.transport.quiet import SharedQuiet
 from mixsync_dagster.transport.retry import Retrier
 from mixsync_dagster.transport.retrying_provider import retrying
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from mixsync_dagster.buckets.blobs import BlobStore
     from mixsync_dagster.buckets.embedded import EmbeddedBucket
     from mixsync_dagster.buckets.manifest import Manifests
+    from mixsync_dagster.control.keys import KeyRing
     from mixsync_dagster.model.connections import StorageConnection
     from mixsync_dagster.model.syncs import SyncConfiguration
     from mixsync_dagster.state.store import SqlStateStore
@@ -40,6 +42,7 @@ PROVIDERS: Mapping[ProviderType, str] = MappingProxyType(
     {
         ProviderType.S3: "mixsync_dagster.providers.s3.factory",
         ProviderType.TIGRIS: "mixsync_dagster.providers.s3.factory",
+        ProviderType.SHAREPOINT: "mixsync_dagster.providers.sharepoint.factory",
     }
 )
 """The module that makes the provider of each type that is offered."""
@@ -122,10 +125,10 @@ class Services:
         """Return what a run of the sync works with; the caller closes it.
 
         `approve_removals` lifts the guard against removing much at once. Without `patient` nothing is repeated after
-        an outage, as suits a quick look. Raises NotFound, ConfigurationError.
+        an outage, and nothing waits, as suits a quick look. Raises NotFound, ConfigurationError.
         """
         connection = self.store.get_connection(sync.connection_id)
-        pacer = _pacer(self.clock, patient=patient)
+        pacer = self._pacer(connection.connection_id, patient=patient)
         provider = self._provider(connection, sync.source_path, sync.provider_filters)
         return Toolbox(
             store=self.store,
@@ -187,6 +190,13 @@ class Services:
 
         return open_manifests(self.settings.manifests_dir)
 
+    def open_keys(self) -> KeyRing:
+        """Return the API keys of the state store. Raises ConfigurationError."""
+        from mixsync_dagster.control.keys import KeyRing
+        from mixsync_dagster.state.cipher import pepper_of
+
+        return KeyRing(self.store, pepper=pepper_of(read_key(self.settings)), clock=self.clock)
+
     def load_objects(self, bucket: str, *, sync: str | None = None) -> pd.DataFrame:
         """Return the active objects of a bucket (of one sync when asked; both by id or name) as a pandas DataFrame.
 
@@ -247,6 +257,14 @@ class Services:
             raise ConfigurationError(f"connection {connection.name}: {error}") from None
         return config.model_copy(update={"credentials": resolved})
 
+    def _pacer(self, connection_id: str, *, patient: bool) -> Retrier:
+        shared = SharedQuiet(self.store, connection_id, self.clock)
+        if patient:
+            return Retrier(self.clock, shared=shared)
+        return Retrier(
+            self.clock, shared=shared, outage_attempts=1, rate_limit_attempts=1, longest_retry_after_seconds=0.0
+        )
+
     def _limits(self, *, approve_removals: bool) -> RunLimits:
         limits = RunLimits(lease_seconds=self.settings.lease_seconds)
         changed: dict[str, Any] = {}
@@ -301,7 +319,3 @@ def read_key(settings: Settings) -> bytes:
             f"there is no mixsync home at {settings.home}; run `mixsync init`, or set MIXSYNC_HOME."
         )
     return load_or_create_key(settings.home, settings.secret_key)
-
-
-def _pacer(clock: Clock, *, patient: bool) -> Retrier:
-    return Retrier(clock) if patient else Retrier(clock, outage_attempts=1, rate_limit_attempts=1)

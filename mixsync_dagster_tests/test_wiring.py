@@ -1,15 +1,17 @@
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from mixsync_dagster.errors import ConfigurationError, InvalidInput, NotFound, ProviderUnavailable
+from mixsync_dagster.errors import ConfigurationError, InvalidInput, NotFound, ProviderUnavailable, RateLimited
 from mixsync_dagster.model.connections import StorageConnection
 from mixsync_dagster.model.provider_configs import ProviderType, SnowflakeSettings
 from mixsync_dagster.model.status import TaskStatus
 from mixsync_dagster.settings import Settings
+from mixsync_dagster.testing.clock import SimulatedClock
 from mixsync_dagster.wiring import PROVIDERS, Services, offered
-from mixsync_dagster_tests.control.support import VARIABLES, applied
+from mixsync_dagster_tests.control.support import MEDIA, VARIABLES, applied
 
 
 @pytest.fixture
@@ -169,3 +171,77 @@ def test_providers_are_imported_at_their_first_use():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+TWO_CONNECTIONS = (
+    MEDIA.replace("buckets:", MEDIA.split("media-s3:")[1].split("buckets:")[0].join(["  other-s3:", "buckets:"]))
+    + """\
+  photos: {bucket_id: bkt_media, connection_id: media-s3, source_path: media/photos}
+  elsewhere: {bucket_id: bkt_media, connection_id: other-s3, source_path: media/videos}
+"""
+)
+"""Two syncs of one connection and one of another."""
+
+
+def refuse(pacer, seconds):
+    def refused():
+        raise RateLimited("slow down.", retry_after_seconds=seconds)
+
+    with pytest.raises(RateLimited):
+        pacer.call(refused)
+
+
+def test_a_worker_waits_because_another_one_of_its_connection_was_refused(services, settings):
+    applied(services, TWO_CONNECTIONS)
+    clock = SimulatedClock()
+    with Services.open(settings, clock=clock) as first, Services.open(settings, clock=clock) as second:
+
+        def pacer(process, sync, **options):
+            tools = process.tools_for(process.store.get_sync(sync), **options)
+            tools.close()
+            return tools.pacer
+
+        at_work, elsewhere = pacer(second, "photos"), pacer(second, "elsewhere")
+        assert [at_work.call(clock.monotonic), elsewhere.call(clock.monotonic)] == [0, 0]
+        refuse(pacer(first, "videos", patient=False), 40)
+        clock.advance(1)
+        assert elsewhere.call(clock.monotonic) == 1
+        assert pacer(second, "elsewhere").call(clock.monotonic) == 1
+        with pytest.raises(RateLimited, match="39 seconds of it are left"):
+            pacer(second, "photos", patient=False).call(clock.monotonic)
+        assert clock.slept == []
+        assert 40 <= at_work.call(clock.monotonic) <= 41
+        assert pacer(second, "photos").call(clock.monotonic) <= 41
+
+
+_REFUSED = """
+import pathlib, sys
+from mixsync_dagster.errors import RateLimited
+from mixsync_dagster.settings import Settings
+from mixsync_dagster.wiring import Services
+home = pathlib.Path(sys.argv[1])
+def refused():
+    raise RateLimited("slow down.", retry_after_seconds=600)
+with Services.open(Settings(home=home, database_url=f"sqlite:///{home}/state.db")) as services:
+    tools = services.tools_for(services.store.get_sync("videos"), patient=False)
+    try:
+        tools.pacer.call(refused)
+    except RateLimited:
+        print("refused")
+"""
+
+
+def test_a_process_that_was_refused_holds_back_another_process(services, settings):
+    applied(services, TWO_CONNECTIONS)
+    pacers = {}
+    for name in ("photos", "elsewhere"):
+        tools = services.tools_for(services.store.get_sync(name), patient=False)
+        pacers[name] = tools.pacer
+        tools.close()
+    command = [sys.executable, "-c", _REFUSED, str(settings.home)]
+    told = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[1])
+    assert told.stdout == "refused\n"
+    with pytest.raises(RateLimited) as held_back:
+        pacers["photos"].call(lambda: "asked")
+    assert 500 < held_back.value.retry_after_seconds <= 600
+    assert pacers["elsewhere"].call(lambda: "asked") == "asked"

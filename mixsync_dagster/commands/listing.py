@@ -1,23 +1,17 @@
-"""What there is: `syncs`, `runs`, `objects`, `batches`, `dlq`, `cat`."""
+"""What there is: `syncs`, `runs`, `objects`, `batches`, `cat`."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mixsync_dagster.commands.shared import BucketArgument, JsonFlag, Limit, SyncArgument, opened
+from mixsync_dagster.commands.shared import PAGE, BucketArgument, JsonFlag, Limit, SyncArgument, opened, paged
 
 if TYPE_CHECKING:
     from mixsync_dagster.model.objects import Blob, StoredObject
-
-Entry = TypeVar("Entry")
-
-PAGE = 1_000
-"""Entries read from the store at a time."""
 
 
 def register(app: typer.Typer) -> None:
@@ -26,7 +20,6 @@ def register(app: typer.Typer) -> None:
     app.command("runs", epilog="Example: `mixsync runs videos --limit 5`")(runs)
     app.command("objects", epilog="Example: `mixsync objects bkt_media --json | jq .source_path`")(objects)
     app.command("batches", epilog="Example: `mixsync batches bkt_media`")(batches)
-    app.command("dlq", epilog="Example: `mixsync dlq videos --error-type archived`")(dead_letters)
     app.command("cat", epilog="Example: `mixsync cat bkt_media obj_0a1b > film.mp4`")(cat)
 
 
@@ -34,15 +27,19 @@ def syncs(
     bucket: Annotated[str | None, typer.Option("--bucket", help="Only syncs of this bucket.")] = None,
     json_output: JsonFlag = False,
 ) -> None:
-    """List the syncs: where from, where to, how they are."""
+    """List the syncs: where from, where to, how they are; `--json` tells their health in numbers."""
     from mixsync_dagster.commands import output
+    from mixsync_dagster.control.health import health_of
     from mixsync_dagster.control.references import find_bucket
 
     with opened() as services:
         bucket_id = None if bucket is None else find_bucket(services.store, bucket).bucket_id
         found = services.store.list_syncs(bucket_id=bucket_id)
+        health = health_of(services.store, found, services.clock.now()) if json_output else {}
     if json_output:
-        output.print_json_lines(sync.model_dump(mode="json") for sync in found)
+        output.print_json_lines(
+            {**sync.model_dump(mode="json"), "health": health[sync.sync_config_id].as_dict()} for sync in found
+        )
         return
     columns = ("name", "status", "mode", "source", "bucket", "every", "synced", "failed", "last sync", "next", "error")
     rows = (
@@ -103,7 +100,7 @@ def objects(
         bucket_id = find_bucket(store, bucket).bucket_id
         sync_id = None if sync is None else find_sync(store, sync).sync_config_id
         found = islice(
-            _paged(
+            paged(
                 lambda position: store.list_objects(bucket_id, after=position, limit=PAGE, sync_config_id=sync_id),
                 lambda stored: stored.object_id,
                 after,
@@ -145,43 +142,6 @@ def batches(bucket: BucketArgument, limit: Limit = 100, json_output: JsonFlag = 
     output.print_table(columns, rows, empty=f"Bucket {bucket} has no batches.")
 
 
-def dead_letters(
-    sync: SyncArgument,
-    state: Annotated[
-        str | None, typer.Option("--state", help="waiting, quarantined, resolved or discarded; default: the first two.")
-    ] = None,
-    error_type: Annotated[str | None, typer.Option("--error-type", help="Only this reason class.")] = None,
-    limit: Limit = 100,
-    json_output: JsonFlag = False,
-) -> None:
-    """List a sync's dead letters: items that failed, with their reasons."""
-    from mixsync_dagster.commands import output
-    from mixsync_dagster.control.presenting import dead_letter_form
-    from mixsync_dagster.control.references import find_sync
-    from mixsync_dagster.errors import InvalidInput
-
-    states = ("waiting", "quarantined", "resolved", "discarded")
-    if state is not None and state not in states:
-        raise InvalidInput.of("--state", state, "one of " + ", ".join(states))
-    with opened() as services:
-        store = services.store
-        sync_id = find_sync(store, sync).sync_config_id
-        pages = _paged(
-            lambda position: store.list_dead_letters(
-                sync_id, state=state, error_type=error_type, after=position, limit=PAGE
-            ),
-            lambda letter: letter.dead_letter_id,
-            None,
-        )
-        found = list(islice(pages, limit))
-    if json_output:
-        output.print_json_lines(dead_letter_form(letter) for letter in found)
-        return
-    columns = ("path", "state", "retries", "reason", "message", "last seen")
-    rows = ((d.source_path, d.state, d.retry_count, d.error_type, d.error_message, d.last_seen_at) for d in found)
-    output.print_table(columns, rows, empty=f"Sync {sync} has no dead letters.")
-
-
 def cat(
     bucket: BucketArgument,
     object_id: Annotated[str, typer.Argument(metavar="OBJECT_ID", help="The object's id.", show_default=False)],
@@ -221,13 +181,3 @@ def _blob(stored: StoredObject, asked: str | None) -> Blob:
     if asked is None:
         raise InvalidInput.of("--blob", "nothing", f"one of the object's blobs ({names})")
     raise NotFound(f"object {stored.object_id} has no blob {asked}; its blobs are {names}.")
-
-
-def _paged(
-    read: Callable[[str | None], Sequence[Entry]], position_of: Callable[[Entry], Any], after: str | None
-) -> Iterator[Entry]:
-    """Yield all entries, page by page, from a reader that goes on after a position."""
-    position = after
-    while page := read(position):
-        yield from page
-        position = position_of(page[-1])

@@ -32,6 +32,16 @@ def new_sync_config_id() -> str:
     return "sync_" + _token()
 
 
+def new_bucket_id() -> str:
+    """Return a new id `bkt_...`, different at every call."""
+    return "bkt_" + _token()
+
+
+def new_user_id() -> str:
+    """Return a new id `usr_...`, different at every call."""
+    return "usr_" + _token()
+
+
 def new_sync_run_id() -> str:
     """Return a new id `run_...`, different at every call."""
     return "run_" + _token()

@@ -69,6 +69,13 @@ class Verifier:
             yield from self._objects(bucket.bucket_id, None)
         yield from self._unreferenced(now, grace_seconds)
 
+    def verify_bucket(self, bucket_id: str) -> Iterator[Finding]:
+        """Yield what is wrong with one bucket: its syncs and all its objects. Raises as `verify_sync`."""
+        for sync in self.store.list_syncs():
+            if sync.bucket_id == bucket_id:
+                yield from self._bookkeeping(sync)
+        yield from self._objects(bucket_id, None)
+
     def _bookkeeping(self, sync: SyncConfiguration) -> Iterator[Finding]:
         sync_id, store = sync.sync_config_id, self.store
         for row in _paged(

@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 import logging
+from datetime import timedelta
+from typing import cast
 
 from mixsync_dagster.engine.context import RunTicket, Toolbox
 from mixsync_dagster.engine.finishing import end_by_error
 from mixsync_dagster.errors import Conflict, MixsyncError, NotFound
-from mixsync_dagster.model.progress import Checkpoint, Commit, Counters, PassKind, RunRecord, Trigger
+from mixsync_dagster.model.items import SourceItem
+from mixsync_dagster.model.progress import (
+    WORKER_GONE,
+    Checkpoint,
+    Commit,
+    Counters,
+    Failure,
+    PassKind,
+    RunRecord,
+    Trigger,
+)
 from mixsync_dagster.model.syncs import SyncConfiguration
+from mixsync_dagster.ports.provider import ChangeFeed
 from mixsync_dagster.ports.state import SyncLock
 
 logger = logging.getLogger(__name__)
@@ -58,7 +71,7 @@ def begin_run(
             ),
         )
         tools.passing("started")
-        _settle_intents(tools, lock)
+        suspects = _settle_intents(tools, lock)
         checkpoint = _begin_pass(tools, lock, sync, full_sync=full_sync)
         tools.passing("begun")
     except BaseException as error:
@@ -73,6 +86,7 @@ def begin_run(
         pass_number=checkpoint.pass_number,
         kind=checkpoint.kind.value,
         cursor=checkpoint.cursor,
+        suspects=suspects,
     )
 
 
@@ -95,19 +109,31 @@ def _refuse_paused(sync: SyncConfiguration) -> None:
         )
 
 
-def _settle_intents(tools: Toolbox, lock: SyncLock) -> None:
-    # An open intent says that a put may have happened without its commit. Putting the same draft again is
-    # answered with "already present", so the intent itself holds nothing more once the bucket is reachable.
+def _settle_intents(tools: Toolbox, lock: SyncLock) -> int:
+    """Close what the run before left open, and return how many items its worker may have died of.
+
+    An open intent says that a put may have happened without its commit. Putting the same draft again is answered with
+    "already present", so the intent itself holds nothing more once the bucket is reachable.
+    """
     intents = tools.store.open_intents(lock.sync_config_id)
-    if intents:
-        tools.store.clear_intents(lock, [intent.object_id for intent in intents])
+    if not intents:
+        return 0
+    runs = tools.store.list_runs(lock.sync_config_id, limit=2)
+    died = any(run.error == WORKER_GONE for run in runs if run.sync_run_id != lock.sync_run_id)
+    if died and len(intents) == 1:
+        # Alone under way when the worker died: from now on its attempts are counted before they are made.
+        item = SourceItem(intents[0].source_object_id, intents[0].source_object_id, intents[0].version)
+        message = "the worker died while this item alone was under way."
+        tools.store.commit(lock, Commit(failed=[Failure(item, "worker_died", message, permanent=False)]))
+    tools.store.clear_intents(lock, [intent.object_id for intent in intents])
+    return len(intents) if died else 0
 
 
 def _begin_pass(tools: Toolbox, lock: SyncLock, sync: SyncConfiguration, *, full_sync: bool) -> Checkpoint:
-    checkpoint = _first_checkpoint(tools, sync, full_sync=full_sync)
-    if full_sync:
+    checkpoint = _first_checkpoint(tools, sync, full_sync=full_sync or sync.pending_full_sync)
+    if full_sync or sync.pending_full_sync:
         # Before the checkpoint: were the process to end between them, no refusal would outlive what asked to forget it.
-        tools.store.clear_refusals(lock)
+        tools.store.begin_full_sync(lock)
     tools.store.commit(lock, Commit(checkpoint=checkpoint))
     return checkpoint
 
@@ -123,4 +149,24 @@ def _first_checkpoint(tools: Toolbox, sync: SyncConfiguration, *, full_sync: boo
             shards_done=left.shards_done,
             complete_so_far=left.complete_so_far,
         )
-    return Checkpoint(pass_number=tools.store.last_pass_number(sync.sync_config_id) + 1, kind=PassKind.FULL_LISTING)
+    number = tools.store.last_pass_number(sync.sync_config_id) + 1
+    if not tools.provider.capabilities.change_feed:
+        return Checkpoint(pass_number=number, kind=PassKind.FULL_LISTING)
+    position = None if full_sync else _feed_position(tools, sync)
+    if position is not None:
+        return Checkpoint(pass_number=number, kind=PassKind.CHANGE_FEED, cursor=position)
+    # Taken and committed before the listing begins: what changes while it goes on is in the feed after it.
+    head = cast("ChangeFeed", tools.provider).head()
+    return Checkpoint(pass_number=number, kind=PassKind.FULL_LISTING, feed_head=head)
+
+
+def _feed_position(tools: Toolbox, sync: SyncConfiguration) -> str | None:
+    """Return where the change feed goes on, None when everything has to be listed."""
+    feed = tools.store.load_feed(sync.sync_config_id)
+    if feed is None:
+        return None
+    # Listing everything now and then finds what a feed never told, and what the filters' own time has changed.
+    aged = tools.clock.now() - feed.full_pass_at >= timedelta(seconds=tools.limits.full_pass_seconds)
+    # A feed does not tell again of an item that failed.
+    retries = tools.store.list_dead_letters(sync.sync_config_id, state="waiting", limit=1)
+    return None if aged or retries else feed.cursor

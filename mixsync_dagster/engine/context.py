@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -16,6 +16,7 @@ from mixsync_dagster.engine.verdicts import ItemFilter
 from mixsync_dagster.engine.width import AdaptiveWidth
 from mixsync_dagster.errors import LockLost, MixsyncError
 from mixsync_dagster.model.filters import MetadataFilter
+from mixsync_dagster.model.progress import Commit, Counters
 from mixsync_dagster.model.syncs import SyncConfiguration
 from mixsync_dagster.ports.bucket import Bucket
 from mixsync_dagster.ports.clock import Clock
@@ -48,6 +49,8 @@ class RunLimits:
     """A pass that would remove more than this share of the inventory pauses the sync instead."""
     removal_guard_floor: int = 10
     """Up to this many removals are never held back: a share of a handful means nothing."""
+    full_pass_seconds: float = 24 * 60 * 60.0
+    """Passes over a change feed are made for this long after everything was listed; then it is listed again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +87,8 @@ class RunTicket:
     kind: str
     cursor: str | None
     """Where the listing goes on; None at the start of a pass."""
+    suspects: int = 0
+    """How many items were under way when the worker of the run before died; one of them may be the reason."""
 
     def as_dict(self) -> dict[str, Any]:
         """Return the ticket as plain JSON values."""
@@ -196,10 +201,22 @@ class SyncRun(SyncView):
         """Pass a named point at which a crash must do no harm."""
         self.tools.passing(point)
 
+    def count_rate_limits(self) -> None:
+        """Add to the run how often the provider said slow down in this process since this was called last.
+
+        Raises LockLost, StoreUnavailable.
+        """
+        hits = self.tools.pacer.take_rate_limit_hits()
+        if hits:
+            self.tools.store.commit(self.lock, Commit(counters=Counters(rate_limit_hits=hits)))
+
 
 @contextmanager
 def attached(tools: Toolbox, ticket: RunTicket) -> Iterator[SyncRun]:
-    """Give the run that a ticket stands for, with its lock renewed meanwhile. Raises LockLost when it is over."""
+    """Give the run that a ticket stands for, with its lock renewed meanwhile. Raises LockLost when it is over.
+
+    Rate limits that were met in the block are counted at its end, whatever that is.
+    """
     lock = SyncLock(
         sync_config_id=ticket.sync_config_id,
         worker_id=ticket.worker_id,
@@ -210,4 +227,10 @@ def attached(tools: Toolbox, ticket: RunTicket) -> Iterator[SyncRun]:
     lock = tools.store.renew(lock, ttl_seconds=tools.limits.lease_seconds)
     sync = tools.store.load_sync(ticket.sync_config_id)
     with LockKeeper(tools, lock) as keeper:
-        yield SyncRun(tools=tools, sync=sync, ticket=ticket, keeper=keeper)
+        run = SyncRun(tools=tools, sync=sync, ticket=ticket, keeper=keeper)
+        try:
+            yield run
+        finally:
+            # A number is not worth a run: whoever writes next finds out that the lock or the store is gone.
+            with suppress(MixsyncError):
+                run.count_rate_limits()

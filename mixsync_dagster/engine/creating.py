@@ -9,13 +9,22 @@ from dataclasses import replace
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from mixsync_dagster.engine.attempts import Attempts
 from mixsync_dagster.engine.context import SyncRun
 from mixsync_dagster.engine.mapping import is_vanished
 from mixsync_dagster.engine.planning import Action
 from mixsync_dagster.engine.refusals import refusals_in
 from mixsync_dagster.engine.tasks import Task, group_of
 from mixsync_dagster.engine.transfers import Transferred, transfer_all
-from mixsync_dagster.errors import Conflict, ItemError
+from mixsync_dagster.errors import (
+    ConfigurationError,
+    Conflict,
+    ItemError,
+    ItemUnanswered,
+    ProviderUnavailable,
+    StoreUnavailable,
+    Throttled,
+)
 from mixsync_dagster.model.items import Shard, SourceItem
 from mixsync_dagster.model.objects import Blob, Draft, PutResult, PutStatus, StoredBlob
 from mixsync_dagster.model.progress import (
@@ -26,8 +35,12 @@ from mixsync_dagster.model.progress import (
     DeadLetter,
     Failure,
     Intent,
+    PassKind,
 )
 from mixsync_dagster.ports.bucket import PutFailure
+
+PROOFS = 10
+"""Items that have to go through while another one is repeated, for that one to be blamed and not the provider."""
 
 
 def create_objects(run: SyncRun, shard: Shard) -> Counters:
@@ -35,7 +48,8 @@ def create_objects(run: SyncRun, shard: Shard) -> Counters:
 
     The position after the shard is committed with its last unit. When the run's cap is reached, what lies beyond it is
     left for the next run and the position stays before the shard; further shards are then left alone. Raises LockLost,
-    RateLimited or ProviderUnavailable when patience is exhausted, StoreUnavailable; what was committed stays.
+    RateLimited or ProviderUnavailable when patience is exhausted or most items of a commit unit fail, StoreUnavailable;
+    what was committed stays, and no retry counts that one of these, or refused credentials, cut short.
     """
     checkpoint = run.tools.store.load_checkpoint(run.sync.sync_config_id)
     if checkpoint is None:
@@ -55,6 +69,7 @@ class _Creation:
         self._run = run
         self._shard = shard
         self._checkpoint = checkpoint
+        self._attempts = Attempts(run)
         self._total = Counters()
         self._drafts: list[tuple[int, Draft]] = []
         self._placed: list[PutResult] = []
@@ -65,6 +80,7 @@ class _Creation:
         self._refused = refusals_in(shard.refused)
         self._forgotten: Sequence[str] = _ids(shard.forgotten)
         self._bytes = 0
+        self._went_through = 0
         self._since = run.tools.clock.monotonic()
         sync = run.sync
         self._put_size = max(
@@ -73,11 +89,41 @@ class _Creation:
 
     def carry_out(self, budget: int) -> Counters:
         """Work on at most `budget` items and return what was done."""
+        try:
+            self._carry_out(budget)
+        except (Throttled, ConfigurationError, StoreUnavailable):
+            self._attempts.take_back()
+            raise
+        return self._total
+
+    def _carry_out(self, budget: int) -> None:
         rows = self._shard.table.slice(0, budget)
         self._run.tools.reporter.planned(rows.num_rows, pc.sum(rows.column("size_bytes")).as_py() or 0)
         for one in self._shard.rejected:
             item = SourceItem(one.source_object_id, one.path, version="")
             self._fail(Failure(item, one.error_type, one.message, permanent=True))
+        self._work_on(self._without_suspects(rows))
+        self._put_units()
+        self._commit(last=self._shard.table.num_rows <= budget)
+
+    def _without_suspects(self, rows: pa.Table) -> pa.Table:
+        """Work on the first rows in small groups, each committed before the next is begun, and return the rest.
+
+        Only after a run whose worker died. Were one of the items that were under way the reason, the next worker dies
+        with half as many under way, until that item is alone and counts as failed (see begin_run).
+        """
+        size, first = max(1, self._run.ticket.suspects // 2), 0
+        if not self._run.ticket.suspects:
+            return rows
+        while size < self._run.sync.resume_checkpoint_frequency and first < rows.num_rows:
+            self._work_on(rows.slice(first, size))
+            self._put_units()
+            self._commit(last=False)
+            first += size
+            size *= 2
+        return rows.slice(first)
+
+    def _work_on(self, rows: pa.Table) -> None:
         tasks = self._announced(rows)
         if self._run.mapping.blobs:
             self._transfer(tasks)
@@ -85,9 +131,6 @@ class _Creation:
             for task in tasks:
                 self._draft(task, None)
                 self._commit_if_due()
-        self._put_units()
-        self._commit(last=self._shard.table.num_rows <= budget)
-        return self._total
 
     def _announced(self, rows: pa.Table) -> Iterator[Task]:
         """Yield the rows' tasks, recording intents and counting retries before the first of each group is begun.
@@ -105,7 +148,7 @@ class _Creation:
                 [Intent(task.object_id, task.item.source_object_id, task.item.version) for task in tasks],
             )
             if group.retried:
-                tools.store.count_retries(self._run.lock, [item for item in group.retried if item not in spent])
+                self._attempts.count_retries([item for item in group.retried if item not in spent])
             self._run.passing("announced")
             given_up = [_given_up(task, spent) for task in group.tasks if task.item.source_object_id in spent]
             for failure in (*group.failures, *given_up):
@@ -147,9 +190,26 @@ class _Creation:
 
     def _store(self, item: SourceItem) -> StoredBlob:
         tools = self._run.tools
-        return tools.pacer.call(lambda: tools.bucket.store_blob(tools.provider.read(item)))
+        seen: list[int] = []
+
+        def attempt() -> StoredBlob:
+            seen.append(self._went_through)
+            stored = tools.bucket.store_blob(tools.provider.read(item))
+            # From many threads: that one is not counted now and then does no harm.
+            self._went_through += 1
+            return stored
+
+        try:
+            return tools.pacer.call(attempt)
+        except ProviderUnavailable as error:
+            # Others went through after this one had failed already: it is the item, not the provider.
+            others = self._went_through - seen[1] if len(seen) > 1 else 0
+            if others >= PROOFS or self._attempts.ended_so_before(error):
+                raise ItemUnanswered(f"{error} Other items were answered meanwhile.") from error
+            raise
 
     def _settle(self, result: Transferred) -> None:
+        self._attempts.note(result.error, retry=result.task.retry)
         if result.error is not None:
             self._fail_by(result.task.item, result.error)
         elif result.stored is not None:
@@ -200,14 +260,18 @@ class _Creation:
     def _commit_if_due(self) -> None:
         waiting = len(self._drafts) + len(self._placed) + len(self._failed)
         tools = self._run.tools
+        timely = tools.clock.monotonic() - self._since >= tools.limits.commit_seconds
         if waiting and (
-            waiting >= self._run.sync.resume_checkpoint_frequency
-            or tools.clock.monotonic() - self._since >= tools.limits.commit_seconds
+            waiting >= self._run.sync.resume_checkpoint_frequency or (timely and not self._attempts.undecided)
         ):
             self._put_units()
             self._commit(last=False)
 
     def _commit(self, *, last: bool) -> None:
+        outage = self._attempts.outage()
+        if outage is not None:
+            # What was put is true whatever ails the source. The position stays, so that the others are met again.
+            last, self._failed, self._vanished = False, [], []
         done = len(self._placed) + len(self._moved) + len(self._failed) + len(self._vanished)
         counters = self._counted()
         checkpoint = replace(self._checkpoint, objects_processed=self._checkpoint.objects_processed + done)
@@ -225,8 +289,10 @@ class _Creation:
                 checkpoint,
                 cursor=shard.cursor,
                 shards_done=checkpoint.shards_done + 1,
-                listed_to_end=shard.cursor is None,
+                listed_to_end=shard.cursor is None if shard.gone is None else shard.caught_up,
             )
+            if shard.feed_head is not None:
+                checkpoint = replace(checkpoint, kind=PassKind.FULL_LISTING, feed_head=shard.feed_head)
             self._vanished += shard.settled
             missing, listed = _ids(shard.removed), _ids(shard.listed)
         if self._placed:
@@ -250,11 +316,21 @@ class _Creation:
         )
         self._run.passing("committed")
         self._checkpoint = checkpoint
+        self._attempts.commit(self._settled_ids())
         self._total += counters
         self._run.tools.reporter.progressed(counters)
         self._placed, self._moved, self._failed, self._vanished, self._bytes = [], [], [], [], 0
         self._refused, self._forgotten = (), ()
         self._since = self._run.tools.clock.monotonic()
+        if outage is not None:
+            raise outage
+
+    def _settled_ids(self) -> Iterator[str]:
+        for result in (*self._placed, *self._moved):
+            yield result.draft.item.source_object_id
+        for failure in self._failed:
+            yield failure.item.source_object_id
+        yield from self._vanished
 
     def _counted(self) -> Counters:
         statuses = dict.fromkeys(PutStatus, 0)

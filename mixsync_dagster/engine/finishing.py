@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from mixsync_dagster.engine.context import RunTicket, SyncRun, Toolbox
@@ -13,9 +13,10 @@ from mixsync_dagster.errors import (
     LockLost,
     MixsyncError,
     RemovalsRefused,
+    StoreUnavailable,
     Throttled,
 )
-from mixsync_dagster.model.progress import Checkpoint, Commit, Counters, Outcome, RunRecord
+from mixsync_dagster.model.progress import Checkpoint, Counters, Outcome, PassKind, RunRecord
 from mixsync_dagster.model.syncs import SyncConfiguration, SyncMode
 from mixsync_dagster.ports.state import RunEnd, SyncLock
 
@@ -23,6 +24,9 @@ REMOVALS_PER_COMMIT = 1_000
 
 SUSPEND_AFTER_FAILURES = 5
 """Failed runs in a row after which a sync is paused until somebody looks at it."""
+
+LONGEST_WAIT_SECONDS = 86_400.0
+"""A provider that asks for more is asked again after this all the same: its word may be a mistake."""
 
 MESSAGE_LENGTH = 1_000
 """Longest error kept; the API's bound for last_error."""
@@ -37,9 +41,7 @@ def finish_run(run: SyncRun) -> RunRecord:
     """
     tools, sync = run.tools, run.sync
     store = tools.store
-    hits = tools.pacer.rate_limit_hits
-    if hits:
-        store.commit(run.lock, Commit(counters=Counters(rate_limit_hits=hits)))
+    run.count_rate_limits()
     checkpoint = store.load_checkpoint(sync.sync_config_id)
     failed = store.get_run(run.ticket.sync_run_id).counters.failed
     if checkpoint is None or not checkpoint.listed_to_end:
@@ -50,14 +52,16 @@ def finish_run(run: SyncRun) -> RunRecord:
         except RemovalsRefused as refused:
             return store.finish_run(run.lock, _guarded(refused))
     run.passing("finishing")
-    return store.finish_run(run.lock, _completed(run, failed=failed))
+    return store.finish_run(run.lock, _advanced(_completed(run, failed=failed), checkpoint))
 
 
 def fail_run(tools: Toolbox, ticket: RunTicket, error: BaseException) -> RunRecord | None:
     """Record that a run ended by an error, and release its lock; None when the lock was lost and nothing is written.
 
-    Outages, rate limits and interruptions leave the run `interrupted`: the next one resumes, or begins anew where the
-    provider refused the position. Anything else is a failure; five in a row pause the sync.
+    Outages of the provider, the bucket or the state store, rate limits and interruptions leave the run `interrupted`:
+    the next one resumes, or begins anew where the provider refused the position. Anything else is a failure; five in a
+    row pause the sync. Raises StoreUnavailable when the store cannot take the record; the lock then ends by itself, and
+    the sync's next begin closes the record.
     """
     lock = SyncLock(
         sync_config_id=ticket.sync_config_id,
@@ -82,7 +86,8 @@ def end_by_error(tools: Toolbox, lock: SyncLock, error: BaseException) -> RunRec
 
 def _remove_missing(run: SyncRun, checkpoint: Checkpoint) -> None:
     store, sync, limits = run.tools.store, run.sync, run.tools.limits
-    if sync.reconcile.on_delete and not run.tools.provider.capabilities.ordered_listing:
+    listed_all = checkpoint.kind is PassKind.FULL_LISTING
+    if listed_all and sync.reconcile.on_delete and not run.tools.provider.capabilities.ordered_listing:
         store.mark_unlisted(run.lock, checkpoint.pass_number)
     missing = store.count_missing(sync.sync_config_id, checkpoint.pass_number)
     known = store.inventory_size(sync.sync_config_id)
@@ -112,6 +117,15 @@ def _completed(run: SyncRun, *, failed: int) -> RunEnd:
     kept_aside = store.has_open_dead_letters(sync.sync_config_id)
     status = "COMPLETED_WITH_ERRORS" if kept_aside else "COMPLETED"
     return RunEnd(outcome, None, None, status, False, None, successful=True)
+
+
+def _advanced(end: RunEnd, checkpoint: Checkpoint) -> RunEnd:
+    """Return the end of a pass with what it means for the change feed; a pass with gaps means nothing."""
+    if not checkpoint.complete_so_far:
+        return end
+    if checkpoint.kind is PassKind.CHANGE_FEED:
+        return replace(end, feed_cursor=checkpoint.cursor)
+    return replace(end, feed_cursor=checkpoint.feed_head, full_pass=True)
 
 
 def _capped(tools: Toolbox, *, failed: int) -> RunEnd:
@@ -156,7 +170,7 @@ class _Verdict:
 
 
 def _judge(error: BaseException) -> _Verdict:
-    if isinstance(error, Throttled):
+    if isinstance(error, Throttled | StoreUnavailable):
         return _Verdict(Outcome.INTERRUPTED, "outage", keep_checkpoint=True)
     if isinstance(error, CursorExpired):
         # The position would be refused again: the next run begins a new pass.
@@ -196,7 +210,7 @@ def _ended_by(error: BaseException, sync: SyncConfiguration, now: datetime) -> R
         )
     wait = float(sync.polling_interval_seconds)
     if isinstance(error, Throttled) and error.retry_after_seconds is not None:
-        wait = max(wait, error.retry_after_seconds)
+        wait = max(wait, min(error.retry_after_seconds, LONGEST_WAIT_SECONDS))
     due = now if verdict.error_class == "interrupted" else now + timedelta(seconds=wait)
     return RunEnd(
         verdict.outcome,

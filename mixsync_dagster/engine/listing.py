@@ -32,9 +32,14 @@ def list_items(view: SyncView, cursor: str | None, *, shard_rows: int = SHARD_RO
     Stops early once `max_objects_per_run` items are known to need work; the run then ends with a resume position.
     Raises what `Provider.list_pages` raises.
     """
+    yield from until_cap(view, _shards(view, _pages(view, cursor), shard_rows))
+
+
+def until_cap(view: SyncView, shards: Iterator[Shard]) -> Iterator[Shard]:
+    """Yield the shards until more items need work than the sync's cap allows in one run."""
     sync = view.sync
     listed = needing_work = 0
-    for shard in _shards(view, _pages(view, cursor), shard_rows):
+    for shard in shards:
         yield shard
         listed += shard.table.num_rows
         if listed > sync.max_objects_per_run:
@@ -110,7 +115,7 @@ def _join(number: int, pages: list[Page]) -> Shard:
     first, last = spans[0], spans[-1]
     rejected: tuple[RejectedItem, ...] = tuple(one for page in pages for one in page.rejected)
     if last is None:
-        table = _last_of_each(table)
+        table = last_of_each(table)
     return Shard(
         number=number,
         table=table.combine_chunks(),
@@ -121,7 +126,7 @@ def _join(number: int, pages: list[Page]) -> Shard:
     )
 
 
-def _last_of_each(table: pa.Table) -> pa.Table:
+def last_of_each(table: pa.Table) -> pa.Table:
     """Return the table without earlier rows of ids that occur more than once, as unordered listings may have them."""
     ids = table.column("source_object_id")
     if pc.count_distinct(ids).as_py() == table.num_rows:

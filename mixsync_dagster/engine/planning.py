@@ -49,10 +49,10 @@ def plan_changes(view: SyncView, shard: Shard) -> Shard:
         verdicts=with_refused(shard.verdicts, recalled.refused.num_rows),
         unchanged=kept.num_rows - work.num_rows,
         removed=_removed(view, shard, _without(kept, recalled.refused), inventory),
-        listed=shard.table.select(["source_object_id"]) if shard.span is None else None,
+        listed=shard.table.select(["source_object_id"]) if shard.span is None and shard.gone is None else None,
         forgotten=recalled.forgotten,
     )
-    return settle_dead_letters(view, planned)
+    return settle_dead_letters(view, shard, planned)
 
 
 def _work(view: SyncView, kept: pa.Table, inventory: pa.Table) -> pa.Table:
@@ -74,7 +74,8 @@ def _inventory(view: SyncView, shard: Shard) -> pa.Table:
     store, sync_config_id = view.tools.store, view.sync.sync_config_id
     if shard.span is not None:
         return store.inventory_span(sync_config_id, shard.span.after, shard.span.upto)
-    return store.inventory_of(sync_config_id, shard.table.column("source_object_id").to_pylist())
+    named = [*shard.table.column("source_object_id").to_pylist(), *(shard.gone or ())]
+    return store.inventory_of(sync_config_id, named)
 
 
 def _same(kept: pa.Table, inventory: pa.Table) -> bool:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import logging
+
 from mixsync_dagster.engine.batching import submit_batches
 from mixsync_dagster.engine.beginning import begin_run
 from mixsync_dagster.engine.context import RunTicket, Toolbox, attached
 from mixsync_dagster.engine.creating import create_objects
+from mixsync_dagster.engine.feeding import list_pass
 from mixsync_dagster.engine.filtering import filter_items
 from mixsync_dagster.engine.finishing import fail_run, finish_run
-from mixsync_dagster.engine.listing import list_items
 from mixsync_dagster.engine.mapping import map_schema
 from mixsync_dagster.engine.planning import plan_changes
 from mixsync_dagster.engine.walk import read_ahead
+from mixsync_dagster.errors import MixsyncError
 from mixsync_dagster.model.progress import RunRecord, Trigger
+
+logger = logging.getLogger(__name__)
 
 IN_PROCESS_SHARD_ROWS = 10_000
 """Rows of a shard that never leaves the process.
@@ -49,13 +54,21 @@ def run_sync(
     try:
         return _carry_out(tools, ticket)
     except BaseException as error:
-        fail_run(tools, ticket, error)
+        _end(tools, ticket, error)
         raise
+
+
+def _end(tools: Toolbox, ticket: RunTicket, error: BaseException) -> None:
+    try:
+        fail_run(tools, ticket, error)
+    except MixsyncError as second:
+        # The first error matters more; the lock ends by itself, and the sync's next begin closes the record.
+        logger.warning("the end of run %s could not be recorded: %s", ticket.sync_run_id, second)
 
 
 def _carry_out(tools: Toolbox, ticket: RunTicket) -> RunRecord:
     with attached(tools, ticket) as run:
-        for shard in read_ahead(list_items(run, ticket.cursor, shard_rows=IN_PROCESS_SHARD_ROWS)):
+        for shard in read_ahead(list_pass(run, shard_rows=IN_PROCESS_SHARD_ROWS)):
             create_objects(run, map_schema(run, plan_changes(run, filter_items(run, shard))))
         submit_batches(run)
         return finish_run(run)

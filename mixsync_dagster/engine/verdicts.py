@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mixsync_dagster.engine.mime import mime_of
-from mixsync_dagster.model.columns import FALSE, column, constant
+from mixsync_dagster.model.columns import FALSE, column, constant, moment
 from mixsync_dagster.model.filters import FileFilters
 from mixsync_dagster.model.syncs import SyncConfiguration
 
@@ -87,7 +87,7 @@ def _size(compare: Callable[[Any, Any], Any], bound: int) -> Test:
 
 
 def _time(compare: Callable[[Any, Any], Any], bound: datetime) -> Test:
-    scalar = pa.scalar(bound, pa.timestamp("us", tz="UTC"))
+    scalar = moment(bound)
     return lambda rows: compare(rows.column("modified_at"), scalar)
 
 

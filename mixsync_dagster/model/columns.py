@@ -9,12 +9,15 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
 from itertools import accumulate
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+TIME = pa.timestamp("us", tz="UTC")
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TEXT, _BYTES, _FLAG, _WHOLE, _INDEX = pa.string(), pa.binary(), pa.bool_(), pa.int64(), pa.int32()
 
 
@@ -81,6 +84,11 @@ def _bits(values: Sequence[Any]) -> Any:
 
 
 TRUE, FALSE = column([True, False], _FLAG)
+
+
+def moment(value: datetime) -> Any:
+    """Return an aware time as a scalar of type TIME."""
+    return constant((value - EPOCH) // timedelta(microseconds=1), _WHOLE).cast(TIME)
 
 
 def equal_or_both_null(ours: Any, theirs: Any) -> Any:

@@ -19,6 +19,7 @@ from mixsync_dagster.model.validation import parse
 
 MAX_KEY_ID_CHARS = 128
 
+_CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----.+-----END CERTIFICATE-----", re.DOTALL)
 _ROLE_ARN = re.compile(r"arn:aws:iam::\d{12}:role/[\w+=,.@-]+", re.ASCII)
 
 
@@ -55,6 +56,14 @@ def _checked_email(email: object) -> object:
 _AccessKeyId = Annotated[TextValue, AfterValidator(_checked_key_id)]
 _AccessSecret = Annotated[SecretValue, secret_form(_unpadded, "the secret access key without spaces around it")]
 _ExternalId = Annotated[SecretValue, secret_form(_fits_external_id, "an external id of 8 to 128 characters")]
+
+
+def _checked_certificate(certificate: object) -> object:
+    if isinstance(certificate, str) and not _CERTIFICATE.search(certificate):
+        raise not_accepted("a PEM certificate with its BEGIN CERTIFICATE and END CERTIFICATE lines")
+    return certificate
+
+
 _PrivateKey = Annotated[SecretValue, secret_form(_pem, "a PEM private key with its BEGIN and END lines")]
 
 
@@ -138,6 +147,21 @@ class SharePointClientCredentials(_CredentialsModel):
     client_secret: SecretValue = Field(description="Client secret (secret), or {env: NAME}.")
 
 
+class SharePointCertificateCredentials(_CredentialsModel):
+    """An Entra application that acts as itself and proves it by a certificate."""
+
+    type: Literal["certificate"] = Field(description="Always certificate.")
+    tenant_id: TextValue = Field(description="Tenant (directory) id, or {env: NAME}.")
+    client_id: TextValue = Field(description="Application (client) id, or {env: NAME}.")
+    certificate: Annotated[TextValue, AfterValidator(_checked_certificate)] = Field(
+        description="PEM certificate that is registered with the application, or {env: NAME}."
+    )
+    private_key: _PrivateKey = Field(description="PEM private key of the certificate (secret), or {env: NAME}.")
+    private_key_passphrase: SecretValue | None = Field(
+        default=None, description="Passphrase of the private key (secret), or {env: NAME}. None: the key has none."
+    )
+
+
 class SharePointDelegatedCredentials(_CredentialsModel):
     """An Entra application that acts for a user."""
 
@@ -172,7 +196,8 @@ GoogleDriveCredentials = Annotated[
     GoogleDriveServiceAccountCredentials | GoogleDriveOAuthCredentials, Field(discriminator="type")
 ]
 SharePointCredentials = Annotated[
-    SharePointClientCredentials | SharePointDelegatedCredentials, Field(discriminator="type")
+    SharePointClientCredentials | SharePointCertificateCredentials | SharePointDelegatedCredentials,
+    Field(discriminator="type"),
 ]
 SnowflakeCredentials = Annotated[
     SnowflakeKeyPairCredentials | SnowflakeUsernamePasswordCredentials, Field(discriminator="type")
@@ -184,6 +209,7 @@ Credentials = (
     | GoogleDriveServiceAccountCredentials
     | GoogleDriveOAuthCredentials
     | SharePointClientCredentials
+    | SharePointCertificateCredentials
     | SharePointDelegatedCredentials
     | SnowflakeKeyPairCredentials
     | SnowflakeUsernamePasswordCredentials

@@ -9,15 +9,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pyarrow as pa
 
-from mixsync_dagster.model.columns import empty
-
-_TIME = pa.timestamp("us", tz="UTC")
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+from mixsync_dagster.model.columns import EPOCH, TIME, empty
 
 ITEM_SCHEMA: pa.Schema = pa.schema(
     [
@@ -31,7 +28,7 @@ ITEM_SCHEMA: pa.Schema = pa.schema(
         # such token.
         pa.field("metadata_version", pa.string(), nullable=True),
         pa.field("size_bytes", pa.int64(), nullable=True),
-        pa.field("modified_at", _TIME, nullable=True),
+        pa.field("modified_at", TIME, nullable=True),
         # As told by the provider; null when the listing does not carry it (S3).
         pa.field("mime_type", pa.string(), nullable=True),
         # Reason class when the listing already tells that the bytes cannot be read ("archived"); null otherwise.
@@ -121,6 +118,15 @@ class Shard:
 
     What no shard of a complete pass has listed is gone.
     """
+    gone: tuple[str, ...] | None = None
+    """Source object ids that a change feed tells to be gone; None where the shard is a slice of a listing.
+
+    A slice of a feed has no span, and its `cursor` is always given: the feed has no end.
+    """
+    caught_up: bool = False
+    """Of a slice of a feed: nothing had happened after it."""
+    feed_head: str | None = None
+    """Of a listing that takes the place of a feed whose position was refused: where the feed goes on after it."""
     refused: pa.Table | None = None
     """Items that the metadata filters took out, to be remembered; columns of REFUSAL_SCHEMA. Set by map_schema."""
     forgotten: pa.Table | None = None
@@ -141,6 +147,9 @@ class Shard:
                 "unchanged": self.unchanged,
                 "quarantined": self.quarantined,
                 "settled": self.settled,
+                "gone": self.gone,
+                "caught_up": self.caught_up,
+                "feed_head": self.feed_head,
                 "rejected": [[r.source_object_id, r.path, r.error_type, r.message] for r in self.rejected],
             }
         )
@@ -160,6 +169,9 @@ class Shard:
             unchanged=data["unchanged"],
             quarantined=data["quarantined"],
             settled=tuple(data["settled"]),
+            gone=None if data["gone"] is None else tuple(data["gone"]),
+            caught_up=data["caught_up"],
+            feed_head=data["feed_head"],
             rejected=tuple(RejectedItem(*row) for row in data["rejected"]),
             **beside,
         )
@@ -177,12 +189,12 @@ def items_of(table: pa.Table) -> Iterator[SourceItem]:
 
 
 def _values(column: pa.ChunkedArray) -> list[Any]:
-    if column.type != _TIME:
+    if column.type != TIME:
         values: list[Any] = column.to_pylist()
         return values
     # A fifth of the cost of pyarrow's own datetimes, for which it also imports pandas.
     return [
-        None if micros is None else _EPOCH + timedelta(microseconds=micros)
+        None if micros is None else EPOCH + timedelta(microseconds=micros)
         for micros in column.cast(pa.int64()).to_pylist()
     ]
 

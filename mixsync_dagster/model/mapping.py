@@ -119,6 +119,16 @@ class DrivePropertySource(Model):
     )
 
 
+class SharePointColumnSource(Model):
+    """A column of the document library."""
+
+    type: Literal["sharepoint_column"] = Field(description="Always sharepoint_column.")
+    key: Annotated[str, Text()] = Field(
+        description="Internal name of the column, case-sensitive; a space is _x0020_ in it.",
+        examples=["Team_x0020_Name"],
+    )
+
+
 def _checked_segment(segment: int) -> int:
     if isinstance(segment, bool) or not MIN_SEGMENT <= segment <= MAX_SEGMENT:
         raise not_accepted("a whole number: 0 for the first folder, -1 for the last")
@@ -158,6 +168,7 @@ FieldSource = Annotated[
     | FilenameRegexSource
     | ColumnSource
     | DrivePropertySource
+    | SharePointColumnSource
     | FolderPathSource
     | ConstantSource,
     Field(discriminator="type"),
@@ -169,6 +180,7 @@ BlobSource = Annotated[
     | FilenameRegexSource
     | ColumnSource
     | DrivePropertySource
+    | SharePointColumnSource
     | FolderPathSource
     | ConstantSource,
     Field(discriminator="type"),
@@ -201,8 +213,8 @@ class FieldMappingEntry(Model):
 
     target_type: Literal["field"] = Field(description="Always field.")
     source: FieldSource = Field(
-        description="Where the value comes from: tag, metadata, filename_regex, column, drive_property, folder_path or "
-        "constant."
+        description="Where the value comes from: tag, metadata, filename_regex, column, drive_property, "
+        "sharepoint_column, folder_path or constant."
     )
     transform: Transform | None = Field(
         default=None,
@@ -298,7 +310,7 @@ SOURCES: Mapping[ProviderType, frozenset[str]] = MappingProxyType(
         ProviderType.S3: _S3_SOURCES,
         ProviderType.TIGRIS: _S3_SOURCES,
         ProviderType.GOOGLE_DRIVE: _EVERYWHERE | {"folder_path", "drive_property"},
-        ProviderType.SHAREPOINT: _EVERYWHERE | {"folder_path"},
+        ProviderType.SHAREPOINT: _EVERYWHERE | {"folder_path", "sharepoint_column"},
         ProviderType.SNOWFLAKE: _EVERYWHERE | {"column"},
     }
 )

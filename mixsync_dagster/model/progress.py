@@ -75,7 +75,7 @@ class Counters:
     duplicates: int = 0
     """Items whose bytes the bucket already had under another identity."""
     quarantined: int = 0
-    """Items left alone because they are out of retries and did not change."""
+    """Items left alone because they are out of retries, or discarded, and did not change."""
     failed: int = 0
     """Items whose attempt failed in this run."""
     bytes: int = 0
@@ -211,6 +211,10 @@ class Commit:
     checkpoint: Checkpoint | None = None
     counters: Counters = field(default_factory=Counters)
     """What this commit adds to the run's counters."""
+
+
+WORKER_GONE = "the run's worker is gone; the next run goes on from the last commit."
+"""Error of a run that nobody ended."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -171,6 +171,15 @@ class GoogleDriveSettings(Model):
         default="https://www.googleapis.com/drive/v3/",
         description="Address of the Drive API; https, or plain http for loopback addresses.",
     )
+    export_format: Literal["office", "pdf", "text"] = Field(
+        default="office",
+        description="What documents of Google's own editors are turned into: office (docx, xlsx, pptx), pdf, or text "
+        "(txt, and csv of a spreadsheet's first sheet).",
+    )
+    follow_shortcuts: Flag = Field(
+        default=True,
+        description="Whether a shortcut in the source path makes the file or folder that it leads to part of it.",
+    )
 
 
 class SharePointSettings(Model):
@@ -281,7 +290,7 @@ class GoogleDriveConfig(GoogleDriveSettings):
 class SharePointConfig(SharePointSettings):
     """Settings and credentials of SharePoint or OneDrive."""
 
-    credentials: SharePointCredentials = Field(description="client_credentials or delegated.")
+    credentials: SharePointCredentials = Field(description="client_credentials, certificate or delegated.")
 
 
 class SnowflakeConfig(SnowflakeSettings):

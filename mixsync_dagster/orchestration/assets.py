@@ -124,6 +124,18 @@ def sync_checks(sync: NamedSync) -> AssetChecksDefinition:
             asset=key,
             description="The last successful run is at most two intervals old; two minutes are always allowed.",
         ),
+        AssetCheckSpec(
+            "outbox",
+            asset=key,
+            description="No batch has waited to be submitted for longer than two intervals; ten minutes are always "
+            "allowed.",
+        ),
+        AssetCheckSpec(
+            "stuck",
+            asset=key,
+            description="No run is due for longer than two intervals, a quarter of an hour being allowed, and no "
+            "worker that is gone holds the lock.",
+        ),
     ]
 
     @multi_asset_check(specs=specs, name=f"{names.graph_name}_checks")
@@ -136,15 +148,19 @@ def sync_checks(sync: NamedSync) -> AssetChecksDefinition:
 def _results(
     mixsync: MixsyncServices, sync_config_id: str, specs: Sequence[AssetCheckSpec]
 ) -> Iterator[AssetCheckResult]:
+    # Needed by checks, not by definitions.
+    from mixsync_dagster.control.health import health_of, is_stuck, late_allowed_seconds, unsubmitted_allowed_seconds
+
     store, now = mixsync.store, mixsync.services.clock.now()
     sync = store.load_sync(sync_config_id)
+    health = health_of(store, [sync], now)[sync_config_id]
     letters = store.list_dead_letters(sync_config_id, limit=SHOWN_LETTERS)
     yield _result(specs[0], {"dead_letters": len(letters)}, passed=not letters)
 
     runs = store.list_runs(sync_config_id, limit=1)
     failed, discovered = (runs[0].counters.failed, runs[0].counters.discovered) if runs else (0, 0)
     rate = failed / discovered if discovered else 0.0
-    told = {"failure_rate": rate, "failed": failed, "discovered": discovered}
+    told: dict[str, float | str] = {"failure_rate": rate, "failed": failed, "discovered": discovered}
     yield _result(specs[1], told, passed=rate <= FAILURE_RATE)
 
     # Two minutes at least: a short interval is often missed by the length of one run.
@@ -155,6 +171,17 @@ def _results(
     # As text: every number here is plotted, and a constant one says nothing.
     stated = {"seconds_since_last_sync": age, "allowed": in_words(int(allowed.total_seconds()))}
     yield _result(specs[2], stated, passed=not stale)
+
+    allowed_seconds, waited = unsubmitted_allowed_seconds(sync), health.oldest_unsubmitted_seconds or 0.0
+    told = {"oldest_unsubmitted_seconds": round(waited, 1), "allowed": in_words(int(allowed_seconds))}
+    yield _result(specs[3], told, passed=waited <= allowed_seconds)
+
+    told = {
+        "lag_seconds": round(health.lag_seconds or 0.0, 1),
+        "lock_expired_seconds": round(health.lock_expired_seconds or 0.0, 1),
+        "allowed": in_words(int(late_allowed_seconds(sync))),
+    }
+    yield _result(specs[4], told, passed=not is_stuck(sync, health))
 
 
 def _result(spec: AssetCheckSpec, told: Mapping[str, float | str], *, passed: bool) -> AssetCheckResult:

@@ -129,7 +129,8 @@ def sync_bucket_job() -> JobDefinition:
     )
 
 
-def _of_one(function: Callable[..., None], config: Any, description: str) -> JobDefinition:
+def of_one(function: Callable[..., None], config: Any, description: str) -> JobDefinition:
+    """Return a job of one op, whose config stands at the root of its run config."""
     step = op(name=function.__name__, out=Out(Nothing))(function)
 
     # A graph may not be called as its op.
@@ -148,17 +149,17 @@ def _of_one(function: Callable[..., None], config: Any, description: str) -> Job
 
 def plan_sync_job() -> JobDefinition:
     """Return the job of a dry run."""
-    return _of_one(plan_sync, _plan_config, "Dry run: shows what a run of a sync would do now, and changes nothing.")
+    return of_one(plan_sync, _plan_config, "Dry run: shows what a run of a sync would do now, and changes nothing.")
 
 
 def test_connection_job() -> JobDefinition:
     """Return the job that tries a connection."""
-    return _of_one(test_connection, _test_config, "Tries a connection's credentials on a source path.")
+    return of_one(test_connection, _test_config, "Tries a connection's credentials on a source path.")
 
 
 def probe_syncs_job() -> JobDefinition:
     """Return the job by which sensors look at syncs that take longer than a tick."""
-    return _of_one(
+    return of_one(
         probe_syncs,
         _probe_config,
         "Looks whether up to 200 syncs changed, where a sensor's tick is too short for it. Started by sensors.",

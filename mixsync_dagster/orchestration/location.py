@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 from dagster import BetaWarning, Definitions, IOManagerDefinition, in_process_executor, io_manager
 
 from mixsync_dagster.errors import MixsyncError
-from mixsync_dagster.orchestration import assets, jobs, sensors
+from mixsync_dagster.orchestration import assets, jobs, sensors, upkeep
 from mixsync_dagster.orchestration.bucket_io import BucketObjectsIOManager
 from mixsync_dagster.orchestration.parquet_io import ParquetIOManager
+from mixsync_dagster.orchestration.reaping import Ours, reaper
 from mixsync_dagster.orchestration.resources import MixsyncServices, S3ConnectionResource
 from mixsync_dagster.orchestration.running import SERVICES_KEY, SPOOL_KEY, end_run
 from mixsync_dagster.orchestration.snapshot import NamedSync, Problem, Snapshot, load_snapshot
@@ -43,6 +44,7 @@ def definitions_of(snapshot: Snapshot, mixsync: MixsyncServices) -> Definitions:
     warnings.filterwarnings("ignore", r"Parameter `owners` of initializer `(Sensor|Schedule)Definition", BetaWarning)
     named, unnamed = tell_apart(snapshot.syncs)
     sync_bucket, probe_syncs = jobs.sync_bucket_job(), jobs.probe_syncs_job()
+    collect_garbage = upkeep.collect_garbage_job()
     sync_jobs = {sync.sync_config_id: assets.sync_job(sync) for sync in named}
     automations: list[Any] = [sensors.automation(sync, sync_jobs[sync.sync_config_id], probe_syncs) for sync in named]
     sensed = [one for one in automations if not hasattr(one, "cron_schedule")]
@@ -58,13 +60,24 @@ def definitions_of(snapshot: Snapshot, mixsync: MixsyncServices) -> Definitions:
             jobs.plan_sync_job(),
             jobs.test_connection_job(),
             probe_syncs,
+            upkeep.verify_bucket_job(),
+            collect_garbage,
             *sync_jobs.values(),
         ],
-        sensors=[sensors.dispatcher(sync_bucket, probe_syncs, list(sync_jobs)), *sensed],
-        schedules=[one for one in automations if hasattr(one, "cron_schedule")],
+        sensors=[sensors.dispatcher(sync_bucket, probe_syncs, list(sync_jobs)), reaper(_ours(named)), *sensed],
+        schedules=[
+            *(one for one in automations if hasattr(one, "cron_schedule")),
+            upkeep.collect_daily(collect_garbage),
+        ],
         resources=_resources(named, mixsync),
         executor=in_process_executor,
     )
+
+
+def _ours(named: Sequence[NamedSync]) -> Ours:
+    names = [SyncTranslator(sync) for sync in named]
+    jobs_of_syncs = {jobs.SYNC_BUCKET, *(one.job_name for one in names)}
+    return Ours(frozenset(jobs_of_syncs), frozenset(one.asset_key for one in names))
 
 
 def _resources(named: Sequence[NamedSync], mixsync: MixsyncServices) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,8 @@ from dagster import MetadataValue, TableColumn, TableRecord, TableSchema
 if TYPE_CHECKING:
     from dagster import RawMetadataValue
 
+    from mixsync_dagster.control.collecting import Collected
+    from mixsync_dagster.control.findings import Finding
     from mixsync_dagster.engine.dry_run import DryRun
     from mixsync_dagster.model.progress import RunRecord
     from mixsync_dagster.model.syncs import SyncConfiguration
@@ -61,6 +64,30 @@ def plan_metadata(plan: DryRun) -> Mapping[str, RawMetadataValue]:
         "changes": _table(("what", "items"), counts.items()),
         "rejected": _table(("reason", "items"), sorted(plan.rejected.items())),
         "examples": _table(("what", "path"), ((kind, path) for kind, paths in plan.examples.items() for path in paths)),
+    }
+
+
+def findings_metadata(findings: Sequence[Finding], *, count: int) -> Mapping[str, RawMetadataValue]:
+    """Return the metadata of a verification: `count` findings, and those that are shown."""
+    rows = [(one.kind.value, one.sync or "", one.subject, one.message, one.action) for one in findings]
+    kinds = Counter(one.kind.value for one in findings)
+    return {
+        "findings": count,
+        "shown": len(rows),
+        "kinds": _table(("kind", "shown"), sorted(kinds.items())),
+        "report": _table(("kind", "sync", "subject", "what", "what to do"), rows),
+    }
+
+
+def collected_metadata(collected: Collected) -> Mapping[str, RawMetadataValue]:
+    """Return the metadata of a garbage collection."""
+    return {
+        "tombstones": collected.tombstones,
+        "blobs": collected.blobs,
+        "bytes": collected.bytes,
+        "young": collected.young,
+        "dry_run": collected.dry_run,
+        "refused_by": ", ".join(collected.refused_by) or "no sync",
     }
 
 

@@ -91,12 +91,12 @@ def begin_run(
 
 
 def list_items(mixsync: MixsyncServices, begun: Values) -> Iterator[DynamicOutput[RunShard]]:
-    """List the source path and cut the listing into shards of up to 50,000 entries, each with the range it covers."""
-    from mixsync_dagster.engine.listing import list_items as shards_of
+    """List the source path, or what changed there, and cut it into shards of up to 50,000 entries."""
+    from mixsync_dagster.engine.feeding import list_pass
 
     ticket = begun[TICKET]
     with running(mixsync, ticket) as run:
-        for shard in shards_of(run, run.ticket.cursor):
+        for shard in list_pass(run):
             yield DynamicOutput(RunShard(ticket, shard), f"shard_{shard.number}", output_name="shards")
 
 

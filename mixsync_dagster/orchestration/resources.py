@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from mixsync_dagster.model.connections import StorageConnection
     from mixsync_dagster.model.syncs import SyncConfiguration
     from mixsync_dagster.orchestration.parquet_io import Spool
+    from mixsync_dagster.ports.state import SyncLock
     from mixsync_dagster.state.store import SqlStateStore
     from mixsync_dagster.wiring import Services
 
@@ -42,6 +43,7 @@ class MixsyncServices(ConfigurableResource[Any]):
 
     _services: Any = PrivateAttr(default=None)
     _tools: dict[str, Any] = PrivateAttr(default_factory=dict)
+    _keeper: Any = PrivateAttr(default=None)
 
     @contextlib.contextmanager
     def yield_for_execution(self, context: InitResourceContext) -> Iterator[MixsyncServices]:
@@ -93,6 +95,20 @@ class MixsyncServices(ConfigurableResource[Any]):
         tools: Toolbox = made
         return tools
 
+    def renew_meanwhile(self, tools: Toolbox, lock: SyncLock) -> None:
+        """Renew a run's lock until `stop_renewing`, or until it is given back."""
+        from mixsync_dagster.engine.context import LockKeeper
+
+        self.stop_renewing()
+        self._keeper = contextlib.ExitStack()
+        self._keeper.enter_context(LockKeeper(tools, lock))
+
+    def stop_renewing(self) -> None:
+        """Leave the lock to the next step, or to its time. Twice is harmless."""
+        keeper, self._keeper = self._keeper, None
+        if keeper is not None:
+            keeper.close()
+
     def spool(self) -> Spool:
         """Return where the steps of a run hand tables on. Raises ConfigurationError."""
         from mixsync_dagster.orchestration.parquet_io import Spool
@@ -109,6 +125,7 @@ class MixsyncServices(ConfigurableResource[Any]):
 
     def close(self) -> None:
         """Free what was opened. Twice is harmless."""
+        self.stop_renewing()
         tools, self._tools = self._tools, {}
         for one in tools.values():
             one.close()

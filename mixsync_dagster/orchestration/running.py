@@ -7,12 +7,19 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from dagster import Failure, OpExecutionContext
+from dagster import Failure, OpExecutionContext, in_process_executor
 
 from mixsync_dagster.errors import MixsyncError, NotFound
 from mixsync_dagster.orchestration.parquet_io import ParquetIOManager
+from mixsync_dagster.orchestration.processes import this_process
 from mixsync_dagster.orchestration.resources import MixsyncServices, sentence
-from mixsync_dagster.orchestration.translator import DISPATCH_TAG, RUN_ID_TAG, SYNC_ID_TAG, SYNC_NAME_TAG
+from mixsync_dagster.orchestration.translator import (
+    DISPATCH_TAG,
+    PROCESS_TAG,
+    RUN_ID_TAG,
+    SYNC_ID_TAG,
+    SYNC_NAME_TAG,
+)
 
 if TYPE_CHECKING:
     from mixsync_dagster.engine.context import SyncRun
@@ -36,13 +43,17 @@ def told() -> Iterator[None]:
 
 @contextmanager
 def running(mixsync: MixsyncServices, ticket: Mapping[str, Any]) -> Iterator[SyncRun]:
-    """Give the run that the ticket stands for; an error ends it, so that its lock is free, and fails the step."""
+    """Give the run that the ticket stands for; an error ends it, so that its lock is free, and fails the step.
+
+    Its lock is renewed until the next step of this process begins, or the process ends: steps may wait for their turn.
+    """
     # The engine is imported by steps, not by definitions.
     from mixsync_dagster.engine.context import RunTicket, attached
 
     run_ticket = RunTicket.from_dict(ticket)
     with told():
         tools = mixsync.tools(mixsync.store.load_sync(run_ticket.sync_config_id))
+        mixsync.stop_renewing()
         try:
             with attached(tools, run_ticket) as run:
                 yield run
@@ -52,6 +63,7 @@ def running(mixsync: MixsyncServices, ticket: Mapping[str, Any]) -> Iterator[Syn
         except BaseException as error:
             end_run(mixsync, ticket, error)
             raise
+        mixsync.renew_meanwhile(tools, run.keeper.lock)
 
 
 def end_run(mixsync: MixsyncServices, ticket: Mapping[str, Any], error: BaseException) -> None:
@@ -84,8 +96,14 @@ def claimed(mixsync: MixsyncServices, context: OpExecutionContext, sync: SyncCon
 
 
 def tag_run(context: OpExecutionContext, sync: SyncConfiguration) -> None:
-    """Put the sync's name and id and the run's id on the Dagster run, by which lists are read and filtered."""
+    """Put the sync's name and id and the run's id on the Dagster run, by which lists are read and filtered.
+
+    And its process, by which the reaper sees whether it is gone, unless each step has a process of its own.
+    """
     wanted = {SYNC_NAME_TAG: sync.name, SYNC_ID_TAG: sync.sync_config_id, RUN_ID_TAG: context.run_id}
+    process = this_process()
+    if process is not None and context.job_def.executor_def.name == in_process_executor.name:
+        wanted[PROCESS_TAG] = process
     if any(context.run.tags.get(key) != value for key, value in wanted.items()):
         context.instance.add_run_tags(context.run_id, wanted)
 

@@ -154,6 +154,35 @@ class ControlStore(Protocol):
         """Return dead letters (None: all but resolved and discarded) in dead letter id order after an id."""
         ...
 
+    def dead_letter_ids(
+        self,
+        sync_config_id: str,
+        *,
+        states: Sequence[str],
+        error_types: Sequence[str] | None = None,
+        after: str | None = None,
+        limit: int,
+    ) -> Sequence[str]:
+        """Return the ids of dead letters in these states and of these reason classes (None: any), as they are listed.
+
+        In their order, after an id.
+        """
+        ...
+
+    def requeue_dead_letters(self, sync_config_id: str, dead_letter_ids: Sequence[str]) -> int:
+        """Let those of the sync's letters that are not resolved wait again, with no retry counted and `requeued_at`.
+
+        Returns how many. The next run tries their items, though they did not change.
+        """
+        ...
+
+    def discard_dead_letters(self, sync_config_id: str, dead_letter_ids: Sequence[str], *, reason: str) -> int:
+        """Discard those of the sync's letters that are waiting or quarantined; return how many.
+
+        Their items are left alone in this version. The reason is put before the message, cut at 500 characters.
+        """
+        ...
+
 
 class DispatchStore(Protocol):
     """Finding due syncs and claiming the right to start them, by compare-and-set."""

@@ -76,8 +76,20 @@ class RunEnd:
     """
     paused_reason: str | None = None
     """Set when the run pauses its sync (guard, credential, five failures in a row)."""
+    feed_cursor: str | None = None
+    """Where the change feed goes on after this pass; None leaves that as it is."""
+    full_pass: bool = False
+    """Whether the pass listed everything, without a gap."""
     keep_checkpoint: bool = False
     """True when the pass goes on in the next run (cap reached, interrupted)."""
+
+
+@dataclass(frozen=True, slots=True)
+class FeedPosition:
+    """Where a sync's change feed goes on, and when everything was listed last, by the start of that run."""
+
+    cursor: str
+    full_pass_at: datetime
 
 
 class RunStore(Protocol):
@@ -110,8 +122,19 @@ class RunStore(Protocol):
         """Return one run with its counters so far. Raises NotFound."""
         ...
 
+    def list_runs(self, sync_config_id: str, *, limit: int = 20) -> Sequence[RunRecord]:
+        """Do as `ControlStore.list_runs`."""
+        ...
+
     def load_checkpoint(self, sync_config_id: str) -> Checkpoint | None:
         """Return the progress of an unfinished pass, or None; `pass_number` counting goes on by `last_pass_number`."""
+        ...
+
+    def load_feed(self, sync_config_id: str) -> FeedPosition | None:
+        """Return where the sync's change feed goes on.
+
+        None before the first pass over everything, and from a change of the sync's configuration to the next one.
+        """
         ...
 
     def last_pass_number(self, sync_config_id: str) -> int:
@@ -142,12 +165,12 @@ class RunStore(Protocol):
         """Return the refusals of these items as REFUSAL_SCHEMA, in id order."""
         ...
 
-    def clear_refusals(self, lock: SyncLock) -> None:
-        """Forget every refusal of the sync."""
+    def begin_full_sync(self, lock: SyncLock) -> None:
+        """Forget every refusal of the sync, and that a full sync of it is asked for: it begins now."""
         ...
 
     def dead_letters_of(self, sync_config_id: str, source_object_ids: Sequence[str]) -> Mapping[str, DeadLetter]:
-        """Return open dead letters (waiting or quarantined) among these ids, by id."""
+        """Return standing dead letters (waiting, quarantined or discarded) among these ids, by id."""
         ...
 
     def list_dead_letters(
@@ -162,16 +185,27 @@ class RunStore(Protocol):
         """Return dead letters (None: all but resolved and discarded) in dead letter id order after an id."""
         ...
 
-    def open_dead_letter_ids(self, sync_config_id: str, after: str | None, upto: str | None) -> Sequence[str]:
-        """Return the source object ids with after < id <= upto (None: unbounded) that have an open dead letter."""
+    def standing_dead_letter_ids(self, sync_config_id: str, after: str | None, upto: str | None) -> Sequence[str]:
+        """Return the source object ids with after < id <= upto (None: unbounded) that have a standing dead letter."""
         ...
 
     def has_open_dead_letters(self, sync_config_id: str) -> bool:
         """Return whether any item of the sync is waiting or quarantined."""
         ...
 
+    def has_standing_dead_letters(self, sync_config_id: str) -> bool:
+        """Return whether any item of the sync is waiting, quarantined or discarded."""
+        ...
+
     def count_retries(self, lock: SyncLock, source_object_ids: Sequence[str]) -> None:
         """Count a retry on these waiting dead letters, before it is made; absent ids are ignored."""
+        ...
+
+    def take_back_retries(self, lock: SyncLock, source_object_ids: Sequence[str]) -> None:
+        """Count one retry less on these waiting dead letters: what ended it was no fault of theirs.
+
+        Absent ids are ignored. Twice takes two back.
+        """
         ...
 
     def record_intents(self, lock: SyncLock, intents: Sequence[Intent]) -> None:

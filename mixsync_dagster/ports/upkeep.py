@@ -90,6 +90,60 @@ class Leftovers:
     """Outbox entries without a batch, some at most."""
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a sync stands, in what the store alone knows."""
+
+    oldest_unsubmitted_at: datetime | None = None
+    """When the oldest batch that waits to be submitted was sealed; None: none waits."""
+    lock_age_seconds: float | None = None
+    """How long the lock has been held by whoever holds it; None: nobody does."""
+    lock_expired_seconds: float | None = None
+    """For how long that lock has been expired, negative while it is not."""
+    waiting: int = 0
+    """Dead letters that the next run tries again."""
+    quarantined: int = 0
+    """Dead letters that are out of retries."""
+    full_pass_at: datetime | None = None
+    """Start of the last run that had listed everything when it ended."""
+
+
+class HealthStore(Protocol):
+    """What the health of syncs is told from."""
+
+    def standings(self, sync_config_ids: Sequence[str]) -> Mapping[str, Standing]:
+        """Return how each of these syncs stands, as one committed state; one that does not exist stands still."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class RunSign:
+    """What the store knows of a run's life."""
+
+    recorded: bool
+    """Whether there is a record of it: from its first step on."""
+    ended_at: datetime | None
+    """When its end was recorded; None: running, or not recorded."""
+    lock_expired_seconds: float | None
+    """For how long its lock has been expired, negative while it is not; None: it holds no lock."""
+
+
+class ReapStore(Protocol):
+    """What ending the runs of workers that are gone needs."""
+
+    def run_signs(self, sync_run_ids: Sequence[str]) -> Mapping[str, RunSign]:
+        """Return what is known of each of these runs."""
+        ...
+
+    def give_up_run(self, sync_run_id: str, *, error: str) -> bool:
+        """Take the run's expired lock away, so that it writes nothing more, and record it as interrupted.
+
+        Its sync may be started again at once. A run that holds no lock, or has ended, is left as it is. False when the
+        lock is not expired any more: the worker is alive.
+        """
+        ...
+
+
 class VerifyStore(Protocol):
     """What `verify` reads; nothing of it writes."""
 

@@ -25,6 +25,7 @@ _KEY_ID_BYTES = 8
 _FORMAT = b"\x01"
 _MIN_PASSPHRASE = 32
 _INFO = b"mixsync credentials"
+_PEPPER_INFO = b"mixsync api keys"
 
 
 class Cipher:
@@ -87,6 +88,11 @@ def load_or_create_key(home: Path, given: str | None) -> bytes:
     if key is None:
         raise ConfigurationError(f"{path} does not hold a key; restore it, or remove it and set all credentials again.")
     return key
+
+
+def pepper_of(key: bytes) -> bytes:
+    """Return the secret that digests of API keys are made with; it follows from the key and does not tell it."""
+    return HKDF(algorithm=SHA256(), length=_KEY_BYTES, salt=None, info=_PEPPER_INFO).derive(key)
 
 
 def _key_of(given: str) -> bytes:

@@ -85,6 +85,12 @@ _INTENTS = Bulk(
 )
 # No provider says an empty version, so a row with it is planned again.
 _UNSETTLE_DUPLICATES = "UPDATE inventory SET version = '' WHERE duplicate_of IN (:list)"
+# A change feed would not name them: everything has to be listed once.
+_LIST_UNSETTLED = """
+    UPDATE syncs SET pending_full_sync = TRUE WHERE feed_cursor IS NOT NULL AND sync_config_id IN (
+        SELECT sync_config_id FROM inventory WHERE duplicate_of IN (:list)
+    )
+"""
 _KNOWN = "SELECT object_id, version, blobs FROM objects WHERE object_id IN (:list)"
 _DROP_CONTENT = "DELETE FROM contents WHERE sha256 = ? AND object_id = ?"
 _DROP_PENDING = "DELETE FROM batch_items WHERE object_id IN (:list) AND batch_id IS NULL"
@@ -183,7 +189,7 @@ class Commits(StorePart):
             if gone:
                 tx.run(_TOMBSTONE, to_micros(now), to_micros(now), gone)
                 tx.run(_DROP_PENDING, gone)
-                tx.run(_UNSETTLE_DUPLICATES, gone)
+                _unsettle_duplicates(tx, gone)
             tx.run(_DROP_INVENTORY, lock.sync_config_id, escaped)
             resolve(tx, lock.sync_config_id, items, now)
             add_counters(tx, lock, counters, quarantined=0)
@@ -303,6 +309,11 @@ def _write(tx: Transaction, rows: _Rows) -> None:
     tx.insert(_CONTENTS, sorted(rows.contents))
     tx.insert(_INVENTORY, [rows.inventory[key] for key in sorted(rows.inventory)])
     if rows.changed:
-        tx.run(_UNSETTLE_DUPLICATES, rows.changed)
+        _unsettle_duplicates(tx, rows.changed)
         tx.run(_DROP_PENDING, rows.changed)
     tx.insert(_MEMBERS, [rows.members[key] for key in sorted(rows.members)])
+
+
+def _unsettle_duplicates(tx: Transaction, object_ids: Sequence[str]) -> None:
+    tx.run(_LIST_UNSETTLED, object_ids)
+    tx.run(_UNSETTLE_DUPLICATES, object_ids)

@@ -181,6 +181,8 @@ class SyncDefinitions(StorePart):
                     "connection_id": changed.connection_id,
                     "config": sync_rows.config_of(changed),
                     "updated_at": moment,
+                    # What is wanted of items that did not change may be another now: everything is listed once.
+                    "feed_cursor": None,
                 }
                 tx.execute(sa.update(schema.syncs).where(this).values(values))
                 return changed

@@ -7,17 +7,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-import sqlalchemy as sa
-
 from mixsync_dagster.model.progress import MAX_RETRIES, DeadLetter, Failure
 from mixsync_dagster.ports.state import SyncLock
-from mixsync_dagster.state import schema
 from mixsync_dagster.state.codec import escape, escape_optional, from_micros, to_micros, unescape
 from mixsync_dagster.state.database import Bulk, Transaction
 from mixsync_dagster.state.leases import StorePart
 
 _OPEN = ("waiting", "quarantined")
 _MESSAGE_CHARACTERS = 2000
+_REASON_CHARACTERS = 500
 
 _COLUMNS = {
     "dead_letter_id": "text",
@@ -41,7 +39,7 @@ _SELECT = """
         error_message, first_seen_at, last_seen_at, last_reattempt_at, requeued_at, resolved_at, sync_run_id
     FROM dead_letters WHERE dead_letter_id IN (:list)
 """
-_SELECT_OPEN = _SELECT + " AND state IN ('waiting', 'quarantined')"
+_SELECT_STANDING = _SELECT + " AND state IN ('waiting', 'quarantined', 'discarded')"
 _SAVE = Bulk(
     "dead_letters",
     _COLUMNS,
@@ -57,16 +55,32 @@ _SAVE = Bulk(
 _ANY_OPEN = """
     SELECT 1 FROM dead_letters WHERE sync_config_id = ? AND state IN ('waiting', 'quarantined') LIMIT 1
 """
-_OPEN_WITHIN = """
-    SELECT source_object_id FROM dead_letters WHERE sync_config_id = ? AND state IN ('waiting', 'quarantined')
+_ANY_STANDING = """
+    SELECT 1 FROM dead_letters WHERE sync_config_id = ? AND state IN ('waiting', 'quarantined', 'discarded') LIMIT 1
+"""
+_STANDING_WITHIN = """
+    SELECT source_object_id FROM dead_letters
+    WHERE sync_config_id = ? AND state IN ('waiting', 'quarantined', 'discarded')
 """
 _RESOLVE = """
     UPDATE dead_letters SET state = 'resolved', resolved_at = ?
-    WHERE dead_letter_id IN (:list) AND state IN ('waiting', 'quarantined')
+    WHERE dead_letter_id IN (:list) AND state IN ('waiting', 'quarantined', 'discarded')
 """
 _COUNT_RETRY = """
     UPDATE dead_letters SET retry_count = retry_count + 1, last_reattempt_at = ?
     WHERE dead_letter_id IN (:list) AND state = 'waiting'
+"""
+_TAKE_BACK_RETRY = """
+    UPDATE dead_letters SET retry_count = retry_count - 1
+    WHERE dead_letter_id IN (:list) AND state = 'waiting' AND retry_count > 0
+"""
+_REQUEUE = """
+    UPDATE dead_letters SET state = 'waiting', retry_count = 0, requeued_at = ?, resolved_at = NULL
+    WHERE dead_letter_id IN (:list) AND sync_config_id = ? AND state IN ('waiting', 'quarantined', 'discarded')
+"""
+_DISCARD = """
+    UPDATE dead_letters SET state = 'discarded', resolved_at = ?, error_message = substr(? || error_message, 1, ?)
+    WHERE dead_letter_id IN (:list) AND sync_config_id = ? AND state IN ('waiting', 'quarantined')
 """
 
 
@@ -82,9 +96,12 @@ def after_failure(
     """Return the dead letter after one more failed attempt.
 
     Another version than the known one, or a closed letter, starts anew at zero retries. A letter that is out of
-    retries, or whose failure is permanent, is quarantined, and stays so for this version.
+    retries, or whose failure is permanent, is quarantined, and stays so for this version; a discarded one, whose item
+    was on its way meanwhile, stays as it is.
     """
     item = failure.item
+    if known is not None and known.state == "discarded" and known.version == item.version:
+        return known
     reopened = known is None or known.state not in _OPEN
     anew = known is None or reopened or known.version != item.version
     retry_count = 0 if known is None or anew else known.retry_count
@@ -128,8 +145,8 @@ def record_failures(tx: Transaction, lock: SyncLock, failures: Sequence[Failure]
 
 
 def resolve(tx: Transaction, sync_config_id: str, source_object_ids: Iterable[str], now: datetime) -> None:
-    """Close the open dead letters among these items; usually there is none, and then nothing is looked up."""
-    if any_open(tx, sync_config_id):
+    """Close the standing dead letters among these items; usually there is none, and then nothing is looked up."""
+    if any_standing(tx, sync_config_id):
         ids = [dead_letter_id_for(sync_config_id, item) for item in source_object_ids]
         tx.run(_RESOLVE, to_micros(now), ids)
 
@@ -139,19 +156,24 @@ def any_open(tx: Transaction, sync_config_id: str) -> bool:
     return bool(tx.rows(_ANY_OPEN, sync_config_id))
 
 
+def any_standing(tx: Transaction, sync_config_id: str) -> bool:
+    """Return whether the sync has a waiting, quarantined or discarded item."""
+    return bool(tx.rows(_ANY_STANDING, sync_config_id))
+
+
 class DeadLetters(StorePart):
     """The dead letter part of RunStore and ControlStore."""
 
     def dead_letters_of(self, sync_config_id: str, source_object_ids: Sequence[str]) -> Mapping[str, DeadLetter]:
         """See RunStore.dead_letters_of."""
         with self._database.read() as tx:
-            if not source_object_ids or not any_open(tx, sync_config_id):
+            if not source_object_ids or not any_standing(tx, sync_config_id):
                 return {}
-            return _load(tx, _SELECT_OPEN, sync_config_id, source_object_ids)
+            return _load(tx, _SELECT_STANDING, sync_config_id, source_object_ids)
 
-    def open_dead_letter_ids(self, sync_config_id: str, after: str | None, upto: str | None) -> Sequence[str]:
-        """See RunStore.open_dead_letter_ids."""
-        sql, values = _OPEN_WITHIN, [sync_config_id]
+    def standing_dead_letter_ids(self, sync_config_id: str, after: str | None, upto: str | None) -> Sequence[str]:
+        """See RunStore.standing_dead_letter_ids."""
+        sql, values = _STANDING_WITHIN, [sync_config_id]
         for bound, condition in ((after, " AND source_object_id > ?"), (upto, " AND source_object_id <= ?")):
             if bound is not None:
                 sql += condition
@@ -164,11 +186,22 @@ class DeadLetters(StorePart):
         with self._database.read() as tx:
             return any_open(tx, sync_config_id)
 
+    def has_standing_dead_letters(self, sync_config_id: str) -> bool:
+        """See RunStore.has_standing_dead_letters."""
+        with self._database.read() as tx:
+            return any_standing(tx, sync_config_id)
+
     def count_retries(self, lock: SyncLock, source_object_ids: Sequence[str]) -> None:
         """See RunStore.count_retries."""
         ids = [dead_letter_id_for(lock.sync_config_id, item) for item in source_object_ids]
         with self._fenced(lock) as tx:
             tx.run(_COUNT_RETRY, to_micros(self._clock.now()), ids)
+
+    def take_back_retries(self, lock: SyncLock, source_object_ids: Sequence[str]) -> None:
+        """See RunStore.take_back_retries."""
+        ids = [dead_letter_id_for(lock.sync_config_id, item) for item in source_object_ids]
+        with self._fenced(lock) as tx:
+            tx.run(_TAKE_BACK_RETRY, ids)
 
     def list_dead_letters(
         self,
@@ -180,17 +213,56 @@ class DeadLetters(StorePart):
         limit: int = 100,
     ) -> Sequence[DeadLetter]:
         """See ControlStore.list_dead_letters."""
-        columns = schema.dead_letters.c
-        statement = sa.select(*(columns[name] for name in _COLUMNS)).where(columns.sync_config_id == sync_config_id)
         states = _OPEN if state is None else (state,)
-        statement = statement.where(columns.state.in_(states))
-        if error_type is not None:
-            statement = statement.where(columns.error_type == error_type)
-        if after is not None:
-            statement = statement.where(columns.dead_letter_id > after)
+        types = None if error_type is None else (error_type,)
         with self._database.read() as tx:
-            rows = tx.execute(statement.order_by(columns.dead_letter_id).limit(limit)).all()
-        return [DeadLetter(**row._asdict()) for row in rows]
+            ids = _page(tx, sync_config_id, states, types, after=after, limit=limit)
+            letters = [_from_row(row) for row in tx.rows(_SELECT, ids)] if ids else []
+        return sorted(letters, key=lambda letter: letter.dead_letter_id)
+
+    def dead_letter_ids(
+        self,
+        sync_config_id: str,
+        *,
+        states: Sequence[str],
+        error_types: Sequence[str] | None = None,
+        after: str | None = None,
+        limit: int,
+    ) -> Sequence[str]:
+        """See ControlStore.dead_letter_ids."""
+        with self._database.read() as tx:
+            return _page(tx, sync_config_id, states, error_types, after=after, limit=limit)
+
+    def requeue_dead_letters(self, sync_config_id: str, dead_letter_ids: Sequence[str]) -> int:
+        """See ControlStore.requeue_dead_letters."""
+        with self._database.write() as tx:
+            return tx.run(_REQUEUE, to_micros(self._clock.now()), list(dead_letter_ids), sync_config_id)
+
+    def discard_dead_letters(self, sync_config_id: str, dead_letter_ids: Sequence[str], *, reason: str) -> int:
+        """See ControlStore.discard_dead_letters."""
+        noted = escape(f"discarded ({reason[:_REASON_CHARACTERS]}): ")
+        now, ids = to_micros(self._clock.now()), list(dead_letter_ids)
+        with self._database.write() as tx:
+            return tx.run(_DISCARD, now, noted, _MESSAGE_CHARACTERS, ids, sync_config_id)
+
+
+def _page(
+    tx: Transaction,
+    sync_config_id: str,
+    states: Sequence[str],
+    error_types: Sequence[str] | None,
+    *,
+    after: str | None,
+    limit: int,
+) -> list[str]:
+    """Return ids in their order after one, read off the index: one state at a time, for only so are they in order."""
+    sql = "SELECT dead_letter_id FROM dead_letters INDEXED BY ix_dead_letters_state"
+    sql += " WHERE sync_config_id = ? AND state = ? AND dead_letter_id > ?"
+    sql += "" if error_types is None else " AND error_type IN (:list)"
+    sql += " ORDER BY dead_letter_id LIMIT ?"
+    wanted = [] if error_types is None else [[escape(one) for one in error_types]]
+    found = [tx.rows(sql, sync_config_id, state, after or "", *wanted, limit) for state in states]
+    return sorted(row[0] for rows in found for row in rows)[:limit]
 
 
 def _load(tx: Transaction, sql: str, sync_config_id: str, source_object_ids: Iterable[str]) -> dict[str, DeadLetter]:

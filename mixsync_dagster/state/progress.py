@@ -7,7 +7,7 @@ import json
 import sqlalchemy as sa
 
 from mixsync_dagster.model.progress import Checkpoint, Counters, PassKind
-from mixsync_dagster.ports.state import SyncLock
+from mixsync_dagster.ports.state import FeedPosition, SyncLock
 from mixsync_dagster.state import schema
 from mixsync_dagster.state.codec import dump_json, escape_optional
 from mixsync_dagster.state.database import Transaction
@@ -87,6 +87,16 @@ class Progress(StorePart):
         """See RunStore.load_checkpoint."""
         with self._database.read() as tx:
             return load_checkpoint(tx, sync_config_id)
+
+    def load_feed(self, sync_config_id: str) -> FeedPosition | None:
+        """See RunStore.load_feed."""
+        columns = schema.syncs.c
+        found = sa.select(columns.feed_cursor, columns.full_pass_at).where(columns.sync_config_id == sync_config_id)
+        with self._database.read() as tx:
+            row = tx.execute(found).one_or_none()
+        if row is None or row.feed_cursor is None or row.full_pass_at is None:
+            return None
+        return FeedPosition(row.feed_cursor, row.full_pass_at)
 
     def last_pass_number(self, sync_config_id: str) -> int:
         """See RunStore.last_pass_number."""

@@ -36,6 +36,7 @@ _ESCAPED_COLUMNS = (0, 1, 2, 3)
 _ANY = "SELECT 1 FROM refusals WHERE sync_config_id = ? LIMIT 1"
 _FORGET = "DELETE FROM refusals WHERE sync_config_id = ? AND source_object_id IN (:list)"
 _CLEAR = "DELETE FROM refusals WHERE sync_config_id = ?"
+_TAKE_UP = "UPDATE syncs SET pending_full_sync = FALSE WHERE sync_config_id = ? AND pending_full_sync"
 
 
 def record_refusals(tx: Transaction, sync_config_id: str, refusals: Sequence[Refusal]) -> None:
@@ -80,7 +81,8 @@ class Refusals(StorePart):
             rows = tx.rows(_SPAN + _AMONG + _ORDER, sync_config_id, wanted) if wanted else []
         return table_of(rows, REFUSAL_SCHEMA, _ESCAPED_COLUMNS)
 
-    def clear_refusals(self, lock: SyncLock) -> None:
-        """See RunStore.clear_refusals."""
+    def begin_full_sync(self, lock: SyncLock) -> None:
+        """See RunStore.begin_full_sync."""
         with self._fenced(lock) as tx:
             tx.run(_CLEAR, lock.sync_config_id)
+            tx.run(_TAKE_UP, lock.sync_config_id)

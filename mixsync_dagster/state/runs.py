@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from mixsync_dagster.errors import NotFound
-from mixsync_dagster.model.progress import Counters, Outcome, RunRecord
+from mixsync_dagster.model.progress import WORKER_GONE, Counters, Outcome, RunRecord
 from mixsync_dagster.ports.state import RunEnd, SyncLock
 from mixsync_dagster.state import schema
 from mixsync_dagster.state.database import Transaction
@@ -18,7 +18,6 @@ from mixsync_dagster.state.leases import StorePart, release_lease, run_under_way
 
 _ERROR_CHARACTERS = 1000
 _RUNNING = "running"
-_GONE = "the run's worker is gone; the next run goes on from the last commit."
 _RUN = schema.runs.c
 _SYNC = schema.syncs.c
 _RECORD = (
@@ -48,7 +47,7 @@ class Runs(StorePart):
             closing = {
                 "status": Outcome.INTERRUPTED.value,
                 "completed_at": self._clock.now(),
-                "error": _GONE,
+                "error": WORKER_GONE,
                 "error_class": "interrupted",
             }
             tx.execute(sa.update(schema.runs).where(older).values(closing))
@@ -106,6 +105,10 @@ def _settle_sync(
         due = now if state.pending_full_sync else end.next_sync_at
         values |= {"status": end.status, "next_sync_at": due}
         values["is_active"] = end.is_active or bool(state.pending_full_sync)
+    if end.feed_cursor is not None:
+        values["feed_cursor"] = end.feed_cursor
+    if end.full_pass:
+        values["full_pass_at"] = started_at
     if end.successful:
         values |= {"last_sync_at": started_at, "last_error": error}
     elif error is not None:
@@ -130,7 +133,7 @@ def _as_it_is(record: RunRecord, under_way: str | None) -> RunRecord:
     """Return the record, told as interrupted when it says running and its worker is gone without a word."""
     if record.status != _RUNNING or record.sync_run_id == under_way:
         return record
-    return replace(record, status=Outcome.INTERRUPTED.value, error=_GONE)
+    return replace(record, status=Outcome.INTERRUPTED.value, error=WORKER_GONE)
 
 
 def _from_row(row: sa.Row[Any]) -> RunRecord:

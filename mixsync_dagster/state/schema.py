@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from mixsync_dagster.state.codec import EscapedText, Instant, Json
 
-SCHEMA_REVISION = "0003"
+SCHEMA_REVISION = "0006"
 """The migration whose result this module describes."""
 
 metadata = sa.MetaData()
@@ -61,6 +61,29 @@ buckets = sa.Table(
     sa.Column("credentials", sa.LargeBinary, nullable=True),
 )
 
+# No reference to buckets: whose a bucket is has to be known before it is there.
+bucket_owners = sa.Table(
+    "bucket_owners",
+    metadata,
+    _text("bucket_id", key=True),
+    _text("internal_id"),
+    _text("namespace_id"),
+)
+
+api_keys = sa.Table(
+    "api_keys",
+    metadata,
+    _text("prefix", key=True),
+    sa.Column("digest", sa.LargeBinary, nullable=False),
+    _text("internal_id"),
+    _text("namespace_id"),
+    _text("user_id"),
+    _text("role"),
+    _text("description", optional=True),
+    _instant("created_at"),
+    _instant("revoked_at", optional=True),
+)
+
 syncs = sa.Table(
     "syncs",
     metadata,
@@ -87,6 +110,8 @@ syncs = sa.Table(
     _text("current_sync_run_id", optional=True),
     _number("sync_run_counter"),
     _number("last_pass_number"),
+    _text("feed_cursor", optional=True),
+    _instant("full_pass_at", optional=True),
     _text("resume_cursor", optional=True),
     _number("resume_objects_processed"),
     _number("total_files_discovered"),
@@ -111,6 +136,15 @@ leases = sa.Table(
     _number("fence"),
     _number("expires_at"),
     _number("acquired_at"),
+)
+
+# No reference to connections: a time that nobody asks for is over soon.
+limits = sa.Table(
+    "limits",
+    metadata,
+    _text("connection_id", key=True),
+    _number("frozen_at"),
+    _number("frozen_until"),
 )
 
 checkpoints = sa.Table(

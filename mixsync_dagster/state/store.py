@@ -11,12 +11,16 @@ from mixsync_dagster.state.configuration import Buckets, Connections, SyncDefini
 from mixsync_dagster.state.database import Database
 from mixsync_dagster.state.dead_letters import DeadLetters
 from mixsync_dagster.state.dispatch import Control, Dispatching
+from mixsync_dagster.state.health import Health
 from mixsync_dagster.state.inventory import InventoryReads
 from mixsync_dagster.state.leases import Leases
+from mixsync_dagster.state.limits import Limits
 from mixsync_dagster.state.migrate import check_version
 from mixsync_dagster.state.progress import Progress
+from mixsync_dagster.state.reaping import Reaping
 from mixsync_dagster.state.refusals import Refusals
 from mixsync_dagster.state.runs import Runs
+from mixsync_dagster.state.tenants import BucketOwners, Keys
 from mixsync_dagster.state.verification import Verification
 
 
@@ -25,6 +29,7 @@ class SqlStateStore(
     Buckets,
     SyncDefinitions,
     Leases,
+    Limits,
     InventoryReads,
     Refusals,
     Progress,
@@ -32,13 +37,17 @@ class SqlStateStore(
     DeadLetters,
     Batches,
     Runs,
+    Reaping,
+    Health,
     CatalogReads,
     Control,
     Dispatching,
     Verification,
     Collection,
+    Keys,
+    BucketOwners,
 ):
-    """Every port of `ports.state`, `ports.control` and the stores of `ports.upkeep`, on SQLite or PostgreSQL.
+    """Every store of the ports `state`, `control`, `upkeep`, `pacing` and `tenants`, on SQLite or PostgreSQL.
 
     Every method may be called from many threads at once. Repeats and errors are as the ports say.
     """

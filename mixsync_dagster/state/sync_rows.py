@@ -21,7 +21,16 @@ _LEASE = schema.leases.c
 _COLUMNS = frozenset(column.key for column in schema.syncs.columns)
 _OWN_COLUMNS = frozenset({"sync_config_id", "name", "bucket_id", "connection_id", "created_at"})
 _STORE_ONLY = frozenset(
-    {"config", "dispatch_number", "dispatched_at", "dispatch_taken_up", "requested_at", "last_pass_number"}
+    {
+        "config",
+        "dispatch_number",
+        "dispatched_at",
+        "dispatch_taken_up",
+        "requested_at",
+        "last_pass_number",
+        "feed_cursor",
+        "full_pass_at",
+    }
 )
 LIVE_FIELDS = (_COLUMNS - _OWN_COLUMNS - _STORE_ONLY) | {
     "locked",
@@ -55,6 +64,8 @@ def to_values(sync: SyncConfiguration) -> dict[str, Any]:
         "dispatched_at": None,
         "dispatch_taken_up": False,
         "requested_at": None,
+        "feed_cursor": None,
+        "full_pass_at": None,
         "last_pass_number": 0,
     }
 

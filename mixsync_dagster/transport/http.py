@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http.client import HTTPException, IncompleteRead
+from math import isfinite
 
 import urllib3
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
@@ -159,14 +160,19 @@ class HttpPool:
 
 
 def retry_after_seconds(value: str | None, now: datetime) -> float | None:
-    """Return the wait that a Retry-After header asks for: seconds or an HTTP date; None when absent or unreadable."""
+    """Return the wait that a Retry-After header asks for: seconds or an HTTP date; None when absent or unreadable.
+
+    Finite and at least 0, and as long as the header says: the caller bounds it.
+    """
     if value is None:
         return None
     text = value.strip()
     try:
-        return max(0.0, float(text))
+        seconds = float(text)
     except ValueError:
         pass
+    else:
+        return max(0.0, seconds) if isfinite(seconds) else None
     try:
         at = parsedate_to_datetime(text)
     except ValueError:

@@ -1,7 +1,8 @@
 """The one place where something is tried again.
 
 Adapters raise RateLimited and ProviderUnavailable and never repeat; a Retrier decides the wait. One Retrier serves all
-workers of a connection, so that one Retry-After holds all of them back.
+threads of a connection in a process, so that one Retry-After holds all of them back; those of other processes learn of
+it by what they share.
 """
 
 from __future__ import annotations
@@ -15,19 +16,26 @@ from tenacity import RetryCallState, Retrying, retry_if_exception
 
 from mixsync_dagster.errors import ItemCorrupt, ProviderUnavailable, RateLimited, Throttled
 from mixsync_dagster.ports.clock import Clock
+from mixsync_dagster.transport.quiet import SharedQuiet
 
 Answer = TypeVar("Answer")
 
 _FIRST_WAIT_SECONDS = 1.0
+_THAW_SECONDS = 1.0
+"""Callers come back spread over this time: all at once, they would be refused at once."""
 
 
 class Retrier:
     """Implements the Pacer port: waits and repeats what failed for want of patience.
 
-    RateLimited waits the longer of the provider's word and a full-jitter backoff (1 s doubling to `max_wait_seconds`),
-    at most `rate_limit_attempts` attempts; ProviderUnavailable the same, at most `outage_attempts`. ItemCorrupt is
-    repeated `corrupt_repeats` times without a wait (the port promises none, so the default is 0). A provider that asks
-    for more than `longest_retry_after_seconds` is not waited for. Every other error passes at once.
+    RateLimited waits as long as the provider said and then for a full-jitter backoff (1 s doubling to
+    `max_wait_seconds`), at most `rate_limit_attempts` attempts; ProviderUnavailable the same, at most
+    `outage_attempts`. ItemCorrupt is repeated `corrupt_repeats` times without a wait (the port promises none, so the
+    default is 0). A provider that asks for more than `longest_retry_after_seconds` is not waited for. Every other error
+    passes at once.
+
+    What a provider asks for holds back every caller, and through `shared` those of other processes. Where another
+    process was asked for more than `longest_retry_after_seconds`, a call raises RateLimited without being made.
 
     A call inside a call of the same thread repeats nothing, the outer one does: else patience would be multiplied.
     """
@@ -41,6 +49,7 @@ class Retrier:
         rate_limit_attempts: int = 12,
         corrupt_repeats: int = 0,
         longest_retry_after_seconds: float = 900.0,
+        shared: SharedQuiet | None = None,
         seed: int | None = None,
     ) -> None:
         self._clock = clock
@@ -49,17 +58,26 @@ class Retrier:
         self._rate_limit_attempts = rate_limit_attempts
         self._corrupt_repeats = corrupt_repeats
         self._longest_retry_after_seconds = longest_retry_after_seconds
+        self._shared = shared
         # Jitter spreads load; nothing is protected by it.
         self._random = random.Random(seed)  # noqa: S311 - see above
         self._lock = threading.Lock()
         self._thread = threading.local()
         self._frozen_until: float | None = None
         self._rate_limit_hits = 0
+        self._hits_taken = 0
 
     @property
     def rate_limit_hits(self) -> int:
         """How many times a provider said slow down since this retrier was made."""
         return self._rate_limit_hits
+
+    def take_rate_limit_hits(self) -> int:
+        """Return how many of them no earlier call returned."""
+        with self._lock:
+            new = self._rate_limit_hits - self._hits_taken
+            self._hits_taken = self._rate_limit_hits
+        return new
 
     def call(self, operation: Callable[[], Answer]) -> Answer:
         """Return the operation's answer, repeating it as the class says; then its last error passes."""
@@ -69,7 +87,7 @@ class Retrier:
         thread["inside"] = True
         try:
             # The usual call succeeds at once and pays nothing for the machinery below.
-            if self._frozen_until is not None:
+            if self._frozen_until is not None or self._shared is not None:
                 self._wait_for_thaw()
             try:
                 return operation()
@@ -112,6 +130,8 @@ class Retrier:
             asked = error.retry_after_seconds
             if asked and asked <= self._longest_retry_after_seconds:
                 self._frozen_until = max(self._frozen_until or 0.0, self._clock.monotonic() + asked)
+        if asked and self._shared is not None:
+            self._shared.tell(asked)
 
     def _wait_seconds(self, state: RetryCallState, patience: _Patience) -> float:
         error = state.outcome.exception() if state.outcome is not None else None
@@ -120,13 +140,28 @@ class Retrier:
         ceiling = min(self._max_wait_seconds, _FIRST_WAIT_SECONDS * 2.0 ** min(patience.failures - 1, 30))
         with self._lock:
             backoff = self._random.uniform(0.0, ceiling)
-        return max(error.retry_after_seconds or 0.0, backoff)
+        return (error.retry_after_seconds or 0.0) + backoff
+
+    def _heed_others(self) -> None:
+        """Hold every caller back when another process was told to wait. Raises RateLimited when that takes too long."""
+        left = self._shared.look() if self._shared is not None else 0.0
+        if left > self._longest_retry_after_seconds:
+            raise RateLimited(
+                f"the provider asked for quiet, and {left:.0f} seconds of it are left.", retry_after_seconds=left
+            )
+        if left > 0:
+            with self._lock:
+                self._frozen_until = max(self._frozen_until or 0.0, self._clock.monotonic() + left)
 
     def _wait_for_thaw(self) -> None:
+        self._heed_others()
         while (until := self._frozen_until) is not None:
             left = until - self._clock.monotonic()
             if left > 0:
-                self._clock.sleep(left)
+                with self._lock:
+                    spread = self._random.uniform(0.0, min(left, _THAW_SECONDS))
+                self._clock.sleep(left + spread)
+                self._heed_others()
                 continue
             with self._lock:
                 if self._frozen_until == until:

@@ -33,6 +33,9 @@ VENDORS = {
     "sqlalchemy": {"state"},
     "alembic": {"state"},
     "typer": {"commands", "cli"},
+    "fastapi": {"api"},
+    "prometheus_client": {"api"},
+    "uvicorn": {"commands"},
     "dagster": {"orchestration", "definitions"},
     "dagster_aws": {"orchestration"},
 }

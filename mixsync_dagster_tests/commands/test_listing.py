@@ -62,25 +62,6 @@ def test_runs_and_batches(landed, mixsync):
     assert "submitted" in mixsync("batches", "bkt_live").out
 
 
-def test_failed_items_are_listed_with_their_reason(live, mixsync):
-    live(required="true")
-    assert mixsync("run", "live").status == 3
-    letters = mixsync("dlq", "live", "--json").lines
-    assert [(one["source_path"], one["state"], one["error_type"]) for one in letters] == [
-        ("other/c.txt", "waiting", "schema_mismatch")
-    ]
-    assert "other/c.txt" in mixsync("dlq", "live").out
-    assert mixsync("dlq", "live", "--error-type", "archived", "--json").out == ""
-
-
-def test_an_unknown_state_of_dead_letters_is_refused(media, mixsync):
-    done = mixsync("dlq", "videos", "--state", "lost")
-    assert (done.status, done.err) == (
-        2,
-        "mixsync: --state: lost is not accepted; give one of waiting, quarantined, resolved, discarded.\n",
-    )
-
-
 def test_cat_writes_the_bytes(landed, mixsync):
     found = mixsync("objects", "bkt_live", "--json").lines
     object_id = next(one["object_id"] for one in found if one["source_path"] == "folder/a.txt")
@@ -98,3 +79,17 @@ def test_cat_of_what_is_not_there_is_told(landed, mixsync):
     object_id = mixsync("objects", "bkt_live", "--json").lines[0]["object_id"]
     done = mixsync("cat", "bkt_live", object_id, "--blob", "poster")
     assert (done.status, done.err) == (2, f"mixsync: object {object_id} has no blob poster; its blobs are content.\n")
+
+
+def test_syncs_tell_their_health_as_json(live, mixsync):
+    live(required="true")
+    assert mixsync("run", "live").status == 3
+    [told] = mixsync("syncs", "--json").lines
+    health = told["health"]
+    assert (health["dead_letters_waiting"], health["dead_letters_quarantined"]) == (1, 0)
+    assert (health["lag_seconds"], health["oldest_unsubmitted_seconds"], health["lock_age_seconds"]) == (
+        0.0,
+        None,
+        None,
+    )
+    assert health["last_full_pass_at"] == told["last_sync_at"].replace("Z", "+00:00")

@@ -48,7 +48,11 @@ CONFIGS: dict[str, tuple[type[BaseModel], tuple[type[BaseModel], ...]]] = {
     ),
     "sharepoint": (
         provider_configs.SharePointConfig,
-        (credentials.SharePointClientCredentials, credentials.SharePointDelegatedCredentials),
+        (
+            credentials.SharePointClientCredentials,
+            credentials.SharePointCertificateCredentials,
+            credentials.SharePointDelegatedCredentials,
+        ),
     ),
     "snowflake": (
         provider_configs.SnowflakeConfig,
@@ -65,6 +69,7 @@ SOURCES: tuple[type[BaseModel], ...] = (
     mapping.FolderPathSource,
     mapping.ConstantSource,
     mapping.DrivePropertySource,
+    mapping.SharePointColumnSource,
     mapping.ColumnSource,
 )
 

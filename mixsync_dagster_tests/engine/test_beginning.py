@@ -106,9 +106,9 @@ def test_an_error_after_the_record_ends_the_run_with_its_sentence(world: World) 
     with pytest.raises(StoreUnavailable):
         begun(world, passing=passing)
     record = world.store.get_run("run-1")
-    assert (record.status, record.error) == ("failed", "the state store cannot be written: the disk is full.")
+    assert (record.status, record.error) == ("interrupted", "the state store cannot be written: the disk is full.")
     sync = world.sync
-    assert (sync.locked, sync.status, sync.consecutive_failures) == (False, "FAILED", 1)
+    assert (sync.locked, sync.status, sync.consecutive_failures) == (False, "ACTIVE", 0)
 
 
 @pytest.mark.parametrize("point", ["started", "begun"])

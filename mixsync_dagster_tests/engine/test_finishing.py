@@ -140,7 +140,10 @@ def test_a_one_time_sync_that_hit_its_cap_is_not_over(make_world: Callable[..., 
     assert world.sync.status == "COMPLETED"
 
 
-@pytest.mark.parametrize("error", [ProviderUnavailable("nobody answers."), RateLimited("slow down.")])
+OUTAGES = [ProviderUnavailable("nobody answers."), RateLimited("slow down."), StoreUnavailable("the disk is full.")]
+
+
+@pytest.mark.parametrize("error", OUTAGES, ids=lambda error: type(error).__name__)
 def test_an_outage_interrupts_a_run_and_is_no_failure_of_the_sync(
     make_world: Callable[..., World], error: Exception
 ) -> None:
@@ -160,9 +163,18 @@ def test_a_named_wait_longer_than_the_interval_is_kept(make_world: Callable[...,
     assert seconds_until_due(world) == 5000
 
 
-def test_outages_never_pause_a_sync(world: World) -> None:
+@pytest.mark.parametrize("seconds", [100_000.0, 1e12, float("inf")])
+def test_a_wait_beyond_reason_does_not_silence_a_sync(make_world: Callable[..., World], seconds: float) -> None:
+    world = make_world(polling_interval_seconds=100)
+    failed_run(world, RateLimited("slow down.", retry_after_seconds=seconds))
+    assert world.store.get_run("run-1").status == "interrupted"
+    assert seconds_until_due(world) == 86_400
+
+
+@pytest.mark.parametrize("error", [ProviderUnavailable("nobody answers."), StoreUnavailable("the disk is full.")])
+def test_outages_never_pause_a_sync(world: World, error: Exception) -> None:
     for _ in range(10):
-        failed_run(world, ProviderUnavailable("nobody answers."))
+        failed_run(world, error)
     assert (world.sync.paused, world.sync.consecutive_failures) == (False, 0)
 
 
@@ -170,7 +182,6 @@ FAILURES: list[Exception] = [
     AccessDenied("the key is refused."),
     PathNotFound("the path does not exist."),
     ConfigurationError("it is set up wrong."),
-    StoreUnavailable("the disk is full."),
 ]
 
 

@@ -42,10 +42,10 @@ class Inventory:
     def inventory_of(self, sync_config_id: str, source_object_ids: Sequence[str]) -> pa.Table:
         return self._table(row for row in self._rows if row["source_object_id"] in source_object_ids)
 
-    def has_open_dead_letters(self, sync_config_id: str) -> bool:
+    def has_standing_dead_letters(self, sync_config_id: str) -> bool:
         return bool(self._letters)
 
-    def open_dead_letter_ids(self, sync_config_id: str, after: str | None, upto: str | None) -> Sequence[str]:
+    def standing_dead_letter_ids(self, sync_config_id: str, after: str | None, upto: str | None) -> Sequence[str]:
         return [one for one in self._letters if (after is None or one > after) and (upto is None or one <= upto)]
 
     def dead_letters_of(self, sync_config_id: str, source_object_ids: Sequence[str]) -> Mapping[str, DeadLetter]:

@@ -290,4 +290,4 @@ def test_without_metadata_filters_nothing_is_looked_up(make_world: Callable[...,
             return super().__getattr__(name)
 
     plan_changes(SyncView(world.tools(store=Noting(world.store)), world.sync), filter_items(view, shard))
-    assert called == ["inventory_span", "has_open_dead_letters"]
+    assert called == ["inventory_span", "has_standing_dead_letters"]

@@ -167,3 +167,42 @@ def test_retries_are_counted_even_when_the_process_dies_with_them(world: World) 
         world.run()
     letter: Any = world.letters()["a"]
     assert (letter.state, letter.retry_count) == ("waiting", 1)
+
+
+def test_an_item_that_ends_its_worker_is_found_and_kept_aside(make_world: Callable[..., World]) -> None:
+    world = make_world()
+    world.put(*(f"{number:03}" for number in range(150)), "zzz")
+    died = 0
+    for _ in range(30):
+        store = MortalStore(world.store)
+
+        def before(verb: str, path: str, store: MortalStore = store) -> None:
+            if (verb, path) == ("read", "077"):
+                store.dead.set()
+                raise Crash
+
+        world.storage.before = before
+        try:
+            world.run(world.tools(store=store))
+        except Crash:
+            died += 1
+            world.clock.advance(world.limits.lease_seconds + 1)
+        else:
+            break
+    assert sorted(set(world.source()) - set(world.contents())) == ["077"]
+    (letter,) = world.letters().values()
+    assert (letter.source_object_id, letter.state, letter.error_type) == ("memory/077", "quarantined", "worker_died")
+    # Some to find it among those that were under way with it, then one try and three retries as any other item has.
+    assert died <= 13
+    world.storage.before = lambda _verb, _path: None
+    world.storage.put("077", b"harmless")
+    assert world.run().counters.created == 1
+
+
+def test_a_worker_that_died_of_something_else_costs_no_attempt(world: World) -> None:
+    world.put("a", "b", "c")
+    with pytest.raises(Crash):
+        world.run(mortal(world, 5, [], hard=True))
+    world.clock.advance(world.limits.lease_seconds + 1)
+    assert world.run().counters.created == 3
+    assert world.letters() == {}

@@ -66,3 +66,27 @@ def test_where_transfers_mostly_wait_the_first_step_goes_to_the_cap() -> None:
 
 def test_a_jump_that_gained_nothing_is_taken_back() -> None:
     assert widths(AdaptiveWidth(256), [2.6, 0, 2.7]) == [256, 256, 8]
+
+
+@pytest.mark.parametrize("latency_seconds", [0.002, 0.05])
+def test_after_a_storm_of_rate_limits_throughput_is_back_within_seconds(latency_seconds: float) -> None:
+    width = AdaptiveWidth(256)
+
+    def rate() -> float:
+        return min(width.width, 200) / latency_seconds
+
+    for _ in range(100):
+        width.judge(rate())
+    before = rate()
+    for _ in range(8):
+        # Quiet for a minute, then a burst that is refused again.
+        width.judge(1.0)
+        width.judge(rate() / 2)
+    # Sixteen seconds later, and ever after but for the periods of a new look.
+    for _ in range(64):
+        width.judge(rate())
+    after = []
+    for _ in range(400):
+        width.judge(rate())
+        after.append(rate())
+    assert sum(after) / len(after) >= 0.8 * before

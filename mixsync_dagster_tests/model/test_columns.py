@@ -5,12 +5,13 @@ from __future__ import annotations
 import random
 import subprocess
 import sys
+from datetime import datetime, timedelta, timezone
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from mixsync_dagster.model.columns import column, constant, empty, equal_or_both_null, flag
+from mixsync_dagster.model.columns import column, constant, empty, equal_or_both_null, flag, moment
 
 CASES = [
     ([], pa.string()),
@@ -77,6 +78,12 @@ def test_two_absent_values_are_equal_and_one_is_not() -> None:
     ours, theirs = column(["a", "a", None, None], pa.string()), column(["a", "b", "a", None], pa.string())
 
     assert equal_or_both_null(ours, theirs).to_pylist() == [True, False, False, True]
+
+
+def test_a_moment_is_what_pyarrow_makes_of_it() -> None:
+    late = datetime(2026, 11, 26, 5, 30, 0, 123456, tzinfo=timezone(timedelta(hours=2)))
+
+    assert moment(late) == pa.scalar(late, pa.timestamp("us", tz="UTC"))
 
 
 def test_a_table_of_no_rows_has_the_schema() -> None:

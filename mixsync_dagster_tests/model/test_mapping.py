@@ -173,6 +173,7 @@ def test_the_default_mapping_fits_its_provider(provider):
         ({"type": "metadata", "key": "a"}, {"s3", "tigris"}),
         ({"type": "column", "name": "a"}, {"snowflake"}),
         ({"type": "drive_property", "key": "a"}, {"google_drive"}),
+        ({"type": "sharepoint_column", "key": "Team"}, {"sharepoint"}),
         ({"type": "folder_path"}, {"s3", "tigris", "google_drive", "sharepoint"}),
         ({"type": "constant", "value": 1}, {"s3", "tigris", "google_drive", "sharepoint", "snowflake"}),
     ],

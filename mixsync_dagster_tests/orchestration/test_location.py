@@ -14,7 +14,7 @@ from mixsync_dagster.orchestration.instance import packaged_config, prepare_inst
 from mixsync_dagster.orchestration.location import build_definitions
 from mixsync_dagster.orchestration.resources import MixsyncServices
 
-OURS = {"plan_sync", "probe_syncs", "sync_bucket", "test_connection"}
+OURS = {"collect_garbage", "plan_sync", "probe_syncs", "sync_bucket", "test_connection", "verify_bucket"}
 
 GOOD = """
 connections:
@@ -50,7 +50,7 @@ def problems_of(definitions):
 def test_without_a_home_everything_loads_and_says_what_to_run(tmp_path):
     definitions = build_definitions(MixsyncServices(home=str(tmp_path / "absent")))
     assert jobs_of(definitions) == OURS
-    assert [sensor.name for sensor in definitions.sensors] == ["mixsync_dispatcher"]
+    assert [sensor.name for sensor in definitions.sensors] == ["mixsync_dispatcher", "mixsync_reaper"]
     assert "run `mixsync init`" in problems_of(definitions)["state_store"]
 
 
@@ -85,7 +85,9 @@ def test_every_sync_has_an_asset_with_its_source_upstream_and_its_checks(home):
     assert {check.name for check in graph.get_check_keys_for_assets({key})} == {
         "dead_letters",
         "failure_rate",
+        "outbox",
         "staleness",
+        "stuck",
     }
 
 

@@ -96,7 +96,11 @@ def test_the_checks_are_made_after_the_run(live_home, sync_id, instance):
         "dead_letters": True,
         "failure_rate": True,
         "staleness": True,
+        "outbox": True,
+        "stuck": True,
     }
+    assert checks["outbox"].metadata["allowed"].value == "10 minutes"
+    assert checks["stuck"].metadata["lag_seconds"].value == 0.0
     assert checks["staleness"].metadata["allowed"].value == "10 minutes"
     assert checks["staleness"].metadata["seconds_since_last_sync"].value < 60
     assert checks["dead_letters"].metadata == {"dead_letters": dg.MetadataValue.int(0)}

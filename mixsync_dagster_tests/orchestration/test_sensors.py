@@ -83,11 +83,13 @@ def test_every_sensor_and_schedule_runs_by_default(home):
     definitions = build_definitions(home.mixsync)
     sensors = {sensor.name: sensor.default_status for sensor in definitions.sensors}
     assert sensors == dict.fromkeys(
-        ["mixsync_dispatcher", "continuous_always", "scheduled_often", "one_time_once"],
+        ["mixsync_dispatcher", "mixsync_reaper", "continuous_always", "scheduled_often", "one_time_once"],
         dg.DefaultSensorStatus.RUNNING,
     )
     assert [(s.name, s.default_status) for s in definitions.schedules] == [
-        ("scheduled_hourly", dg.DefaultScheduleStatus.RUNNING)
+        ("scheduled_hourly", dg.DefaultScheduleStatus.RUNNING),
+        # What it removes is gone, so a person starts it.
+        ("collect_garbage_daily", dg.DefaultScheduleStatus.STOPPED),
     ]
 
 
@@ -101,7 +103,7 @@ def stored_instance(tmp_path):
 
 def test_a_schedule_starts_the_syncs_own_job(home, stored_instance):
     sync_id = home.add("hourly", sync_mode="scheduled", polling_interval_seconds=300)
-    (schedule,) = build_definitions(home.mixsync).schedules
+    schedule, _collecting = build_definitions(home.mixsync).schedules
     tick = {"instance": stored_instance, "scheduled_execution_time": datetime(2024, 1, 1, tzinfo=UTC)}
     with dg.build_schedule_context(**tick, resources={"mixsync": home.mixsync}) as context:
         assert isinstance(schedule(context), dg.SkipReason)

@@ -36,7 +36,10 @@ FIRST = fail(None, now=NOW)
         ("quarantined", 0, "v1", False, ("quarantined", 0)),
         ("quarantined", 3, "v2", False, ("waiting", 0)),
         ("resolved", 3, "v1", False, ("waiting", 0)),
-        ("discarded", 3, "v1", False, ("waiting", 0)),
+        ("discarded", 3, "v1", False, ("discarded", 3)),
+        ("discarded", 3, "v1", True, ("discarded", 3)),
+        ("discarded", 3, "v2", False, ("waiting", 0)),
+        ("discarded", 3, "v2", True, ("quarantined", 0)),
     ],
 )
 def test_the_state_after_one_more_failure(state, retries, version, permanent, expected):

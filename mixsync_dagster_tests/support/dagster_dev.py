@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,11 +18,12 @@ from mixsync_dagster_tests.support.s3_servers import free_ports
 _STOP_SECONDS = 30.0
 _LOG_LINES = 60
 _PROCESSES = Path("/proc")
+_DEFINITIONS = ("-m", "mixsync_dagster.definitions")
 
 
 @dataclass(frozen=True)
 class DagsterDev:
-    """The running `dagster dev`: webserver, daemon and code server, with everything that they start."""
+    """The running `dagster dev`: webserver, daemon and code server, with everything that they start; or a daemon."""
 
     process: subprocess.Popen[bytes]
     port: int
@@ -32,9 +33,17 @@ class DagsterDev:
         """Return as soon as `reached` says so. Raises AssertionError after the seconds, or when Dagster ended."""
         deadline = time.monotonic() + seconds
         while not reached():
-            assert self.process.poll() is None, f"dagster dev ended while the test waited until {what}"
+            assert self.process.poll() is None, f"{self.log.stem} ended while the test waited until {what}"
             assert time.monotonic() < deadline, f"{seconds:g} seconds were too short until {what}"
             time.sleep(0.2)
+
+    def kill_all(self) -> None:
+        """End everything that it started, and itself, at one moment, as a power cut would."""
+        while left := _session(self.process.pid):
+            for pid in left:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            self.process.wait(_STOP_SECONDS)
 
     def log_tail(self) -> str:
         """Return what the log says last, without the many lines of each step."""
@@ -49,11 +58,29 @@ def running_dagster_dev(folder: Path, environment: Mapping[str, str]) -> Iterato
     Prints the tail of its log when the block raises. Raises AssertionError when something of it outlives its end.
     """
     [port] = free_ports(1)
-    command = [sys.executable, "-m", "dagster", "dev", "-m", "mixsync_dagster.definitions"]
-    log = folder / "dagster-dev.log"
+    command = [sys.executable, "-m", "dagster", "dev", *_DEFINITIONS, "-h", "127.0.0.1", "-p", str(port)]
+    with _running(command, folder, environment, log=folder / "dagster-dev.log", port=port) as dagster:
+        yield dagster
+    with socket.socket() as again:
+        again.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        again.bind(("127.0.0.1", port))
+
+
+@contextlib.contextmanager
+def running_dagster_daemon(folder: Path, environment: Mapping[str, str], *, name: str) -> Iterator[DagsterDev]:
+    """Run a daemon with a code server of its own, and end it as `running_dagster_dev` does; its port is 0."""
+    command = [str(Path(sys.executable).with_name("dagster-daemon")), "run", *_DEFINITIONS]
+    with _running(command, folder, environment, log=folder / f"{name}.log", port=0) as daemon:
+        yield daemon
+
+
+@contextlib.contextmanager
+def _running(
+    command: Sequence[str], folder: Path, environment: Mapping[str, str], *, log: Path, port: int
+) -> Iterator[DagsterDev]:
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [*command, "-h", "127.0.0.1", "-p", str(port)],
+            command,
             stdout=output,
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
@@ -69,10 +96,7 @@ def running_dagster_dev(folder: Path, environment: Mapping[str, str]) -> Iterato
         raise
     finally:
         left = _stop(process)
-    assert not left, f"these processes outlived dagster dev and were killed: {left}"
-    with socket.socket() as again:
-        again.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        again.bind(("127.0.0.1", port))
+    assert not left, f"these processes outlived {Path(command[0]).name} and were killed: {left}"
 
 
 def _stop(process: subprocess.Popen[bytes]) -> list[str]:

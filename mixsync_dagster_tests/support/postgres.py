@@ -9,7 +9,7 @@ import socket
 import subprocess
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -28,6 +28,20 @@ class PostgresServer:
 
     port: int
     folder: Path
+    control: Sequence[str]
+    """pg_ctl with the data folder; it signals the process id that it finds there."""
+    options: str
+    """What the server is started with."""
+    user: pwd.struct_passwd | None
+
+    def start(self) -> None:
+        """Start the server, or start it again. Raises RuntimeError when it does not start or runs already."""
+        _run([*self.control, "-l", str(self.folder / "log"), "-o", self.options, "start"], self.user, self.folder)
+
+    def stop(self) -> None:
+        """Stop the server at once, as if its power were cut; one that does not run stays as it is."""
+        if (self.folder / "data" / "postmaster.pid").exists():
+            _run([*self.control, "-m", "immediate", "stop"], self.user, self.folder)
 
     def url(self, database: str) -> str:
         """Return the URL of one of its databases."""
@@ -64,14 +78,18 @@ def running_postgres(*, durable: bool = False) -> Iterator[PostgresServer]:
         _run([str(binaries / "initdb"), *options], user, folder)
         port = _free_port()
         settings = [] if durable else [f"-c {setting}" for setting in _SPEED_SETTINGS]
-        server = ["-p", str(port), "-k", str(folder), "-c listen_addresses=127.0.0.1", *settings]
-        control = [str(binaries / "pg_ctl"), "-D", str(data), "-w", "-t", _START_SECONDS]
-        _run([*control, "-l", str(folder / "log"), "-o", " ".join(server), "start"], user, folder)
+        server = PostgresServer(
+            port,
+            folder,
+            control=[str(binaries / "pg_ctl"), "-D", str(data), "-w", "-t", _START_SECONDS],
+            options=" ".join(["-p", str(port), "-k", str(folder), "-c listen_addresses=127.0.0.1", *settings]),
+            user=user,
+        )
+        server.start()
         try:
-            yield PostgresServer(port, folder)
+            yield server
         finally:
-            # pg_ctl signals the process id that it finds in the data folder.
-            _run([*control, "-m", "immediate", "stop"], user, folder)
+            server.stop()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

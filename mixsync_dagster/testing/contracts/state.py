@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from mixsync_dagster.testing.contracts.state_control import ConfigStoreContract, DispatchContract
 from mixsync_dagster.testing.contracts.state_effects import CommitContract, InventoryContract
+from mixsync_dagster.testing.contracts.state_letters import DeadLetterControlContract
 from mixsync_dagster.testing.contracts.state_refusals import RefusalContract
 from mixsync_dagster.testing.contracts.state_runs import BatchContract, DeadLetterContract, LockContract, RunContract
 from mixsync_dagster.testing.contracts.state_samples import StateStore
@@ -26,6 +27,7 @@ class StateStoreContract(
     CommitContract,
     RefusalContract,
     DeadLetterContract,
+    DeadLetterControlContract,
     BatchContract,
     RunContract,
     ConfigStoreContract,

@@ -103,8 +103,8 @@ class RefusalContract:
         lock, other = begin(store), begin(store, OTHER_SYNC, "run-2")
         for held in (lock, other):
             store.commit(held, Commit(refused=[refusal("a")]))
-        store.clear_refusals(lock)
-        store.clear_refusals(lock)
+        store.begin_full_sync(lock)
+        store.begin_full_sync(lock)
         assert (known(store), known(store, OTHER_SYNC)) == ([], ["a"])
 
     def test_who_lost_the_lock_changes_none(self, store: StateStore) -> None:
@@ -113,7 +113,7 @@ class RefusalContract:
         store.commit(lock, Commit(refused=[refusal("a")]))
         store.unlock(SYNC)
         with pytest.raises(LockLost):
-            store.clear_refusals(lock)
+            store.begin_full_sync(lock)
         with pytest.raises(LockLost):
             store.commit(lock, Commit(refused=[refusal("b")], forgotten=["a"]))
         assert known(store) == ["a"]

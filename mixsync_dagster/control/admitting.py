@@ -1,0 +1,52 @@
+"""Creating a sync with every check: the connection may be used, the path can be listed, the mapping fits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from mixsync_dagster.control.checking import SourceCheck
+from mixsync_dagster.control.owners import Owner
+from mixsync_dagster.control.syncs import check_request, create_sync
+from mixsync_dagster.errors import FieldProblem, InvalidInput, MixsyncError, PathNotFound
+from mixsync_dagster.model.buckets import BucketDefinition
+from mixsync_dagster.model.connections import StorageConnection
+from mixsync_dagster.model.provider_configs import ProviderConfig
+from mixsync_dagster.model.syncs import SyncConfiguration, SyncCreateRequest
+from mixsync_dagster.ports.control import ConfigStore
+
+
+def admit_sync(
+    store: ConfigStore,
+    request: SyncCreateRequest,
+    *,
+    bucket: BucketDefinition,
+    connection: StorageConnection,
+    config_of: Callable[[StorageConnection], ProviderConfig],
+    check: SourceCheck,
+    now: datetime,
+    owner: Owner,
+) -> SyncConfiguration:
+    """Store a new sync and return it, due now; nothing is stored unless its source path can be listed.
+
+    Raises InvalidInput naming the field, Conflict when the name is taken.
+    """
+    if not connection.is_active:
+        accepted = "a connection that is ACTIVE"
+        said = f"connection_id: connection {connection.connection_id} is {connection.status}; give {accepted}."
+        raise InvalidInput([FieldProblem("connection_id", connection.connection_id, accepted, said)])
+    # What needs no network first: a mapping that does not fit costs no look at the provider.
+    check_request(request, connection.provider_type, bucket)
+    try:
+        check(config_of(connection), request.source_path, provider_filters=request.provider_filters)
+    except PathNotFound as error:
+        raise _untaken("source_path", "a path that exists at the provider", error) from error
+    except MixsyncError as error:
+        raise _untaken("connection_id", "a connection that can list the source path", error) from error
+    named = request.model_copy(update={"connection_id": connection.connection_id})
+    return create_sync(store, named, bucket=bucket.bucket_id, now=now, owner=owner)
+
+
+def _untaken(field: str, accepted: str, error: MixsyncError) -> InvalidInput:
+    reason = str(error).removeprefix(f"{field}: ").rstrip(".")
+    return InvalidInput([FieldProblem(field, "", accepted, f"{field}: {reason}; give {accepted}.")])

@@ -1,0 +1,165 @@
+"""What may be done to a connection: create, change, test, archive."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from types import MappingProxyType
+
+from mixsync_dagster.control.checking import SourceCheck
+from mixsync_dagster.control.definitions import Offered
+from mixsync_dagster.control.owners import Owner, new_connection_id
+from mixsync_dagster.errors import FieldProblem, InvalidInput, MixsyncError, PathNotFound
+from mixsync_dagster.model.connections import (
+    StorageConnection,
+    StorageConnectionCreateRequest,
+    StorageConnectionUpdateRequest,
+    new_connection,
+    replaced_config,
+    settings_of,
+)
+from mixsync_dagster.model.provider_configs import ProviderConfig, ProviderType
+from mixsync_dagster.model.secrets import references, reveal
+from mixsync_dagster.model.status import CONNECTION_MOVES, TaskStatus, check_move
+from mixsync_dagster.ports.control import ConfigStore
+
+_NOWHERE: Mapping[ProviderType, str] = MappingProxyType(
+    {
+        ProviderType.S3: "mixsync-test-{0}",
+        ProviderType.TIGRIS: "mixsync-test-{0}",
+        ProviderType.GOOGLE_DRIVE: "/mixsync-test-{0}",
+        ProviderType.SHAREPOINT: "/sites/mixsync-test-{0}",
+        ProviderType.SNOWFLAKE: "MIXSYNC_TEST_{0}.PUBLIC.NOTHING",
+    }
+)
+"""Source paths that nobody has. A provider that says so has accepted the credentials."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tested:
+    """What testing a connection led to."""
+
+    success: bool
+    message: str
+    """One sentence, without a secret."""
+    source_path: str | None
+    """The path that was tried; None when it was one that nobody has, to hear what is said of the credentials."""
+
+
+def check_connection(config: ProviderConfig, check: SourceCheck, *, source_path: str | None = None) -> Tested:
+    """Return whether the provider accepts a config whose credentials hold values, and the source path when given."""
+    tried = source_path or _NOWHERE[ProviderType(config.provider_type)].format(secrets.token_hex(8))
+    try:
+        check(config, tried, provider_filters=None)
+    except MixsyncError as error:
+        if source_path is not None or not isinstance(error, PathNotFound):
+            return Tested(False, str(error), source_path)
+    told = f"The provider answers and {source_path} can be listed." if source_path else "The provider answers."
+    return Tested(True, told, source_path)
+
+
+def create_connection(
+    store: ConfigStore,
+    request: StorageConnectionCreateRequest,
+    *,
+    owner: Owner,
+    now: datetime,
+    offered: Offered,
+    check: SourceCheck | None,
+) -> StorageConnection:
+    """Store a new connection and return it; tried before with `check`, unless the request says otherwise.
+
+    Raises InvalidInput, also when the test fails; Conflict when the name is taken.
+    """
+    _refuse_not_offered(request.provider_type, offered)
+    _refuse_references(references(request.provider_config.credentials))
+    if check is not None and request.test_before_save:
+        _pass_test(check_connection(request.provider_config, check))
+    connection, credentials = new_connection(
+        request,
+        connection_id=new_connection_id(),
+        internal_id=owner.internal_id,
+        created_by_user_id=owner.user_id,
+        now=now,
+    )
+    store.save_connection(connection, credentials=credentials)
+    return connection
+
+
+def update_connection(
+    store: ConfigStore, connection: StorageConnection, update: StorageConnectionUpdateRequest, *, now: datetime
+) -> StorageConnection:
+    """Change a connection and return it; credential fields that the update leaves out are kept.
+
+    Raises InvalidInput, Conflict for a name that is taken and a status that cannot follow, or while a sync uses a
+    connection that is to be archived.
+    """
+    changes: dict[str, object] = {"updated_at": now}
+    credentials = None
+    if update.new_status is TaskStatus.ARCHIVED:
+        store.delete_connection(connection.connection_id)
+        return store.get_connection(connection.connection_id)
+    if update.new_status is not None:
+        check_move(connection.status, update.new_status, CONNECTION_MOVES)
+        changes["status"] = update.new_status
+        if update.new_status is TaskStatus.ACTIVE:
+            changes |= {"last_error": None, "consecutive_failures": 0}
+    if update.provider_config is not None:
+        asked = reveal(update.provider_config).get("credentials")
+        given = asked if isinstance(asked, Mapping) else {}
+        _refuse_references({name: "" for name, value in given.items() if isinstance(value, Mapping)})
+        config = replaced_config(connection, store.credentials_of(connection.connection_id), update)
+        credentials = reveal(config.credentials)
+        changes |= {"provider_config": settings_of(config), "credentials_type": config.credentials.type}
+    for name in ("name", "metadata"):
+        if getattr(update, name) is not None:
+            changes[name] = getattr(update, name)
+    if update.description is not None:
+        changes["description"] = update.description or None
+    changed = connection.model_copy(update=changes)
+    store.save_connection(changed, credentials=credentials)
+    return changed
+
+
+def check_stored(
+    store: ConfigStore,
+    connection: StorageConnection,
+    *,
+    config_of: Callable[[StorageConnection], ProviderConfig],
+    check: SourceCheck,
+) -> Tested:
+    """Return whether a stored connection works: on the source path of one of its syncs, where it has one."""
+    syncs = store.list_syncs(connection_id=connection.connection_id)
+    try:
+        config = config_of(connection)
+    except MixsyncError as error:
+        return Tested(False, str(error), None)
+    return check_connection(config, check, source_path=syncs[0].source_path if syncs else None)
+
+
+def _pass_test(tested: Tested) -> None:
+    if not tested.success:
+        accepted = "settings and credentials that the provider accepts, or test_before_save: false"
+        reason = tested.message.rstrip(".")
+        said = f"provider_config: the connection did not pass its test: {reason}; give {accepted}."
+        raise InvalidInput([FieldProblem("provider_config", "", accepted, said)])
+
+
+def _refuse_not_offered(provider: ProviderType, offered: Offered) -> None:
+    if provider not in offered.providers:
+        names = ", ".join(sorted(offered.providers))
+        said = f"provider_type: {provider} is not offered yet; give one of {names}."
+        raise InvalidInput([FieldProblem("provider_type", provider.value, names, said)])
+
+
+def _refuse_references(found: Mapping[str, str]) -> None:
+    # They would be resolved in the server's own environment, which holds more than the caller's secrets.
+    problems = []
+    for name in found:
+        field = f"provider_config.credentials.{name}"
+        said = f"{field}: a reference to an environment variable is not accepted here; give the value itself."
+        problems.append(FieldProblem(field, "", "the value itself", said))
+    if problems:
+        raise InvalidInput(problems)

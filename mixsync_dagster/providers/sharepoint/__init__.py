@@ -1,0 +1,1 @@
+"""SharePoint document libraries and OneDrive for Business, over Microsoft Graph."""

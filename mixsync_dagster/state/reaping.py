@@ -1,0 +1,57 @@
+"""Runs whose worker is gone: what tells it, and taking from them what they still hold."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import sqlalchemy as sa
+
+from mixsync_dagster.model.progress import Outcome
+from mixsync_dagster.ports.upkeep import RunSign
+from mixsync_dagster.state import schema
+from mixsync_dagster.state.codec import escape, unescape
+from mixsync_dagster.state.leases import StorePart
+
+_MICROS = 1_000_000
+_RUNNING = "running"
+_RUN = schema.runs.c
+_SYNC = schema.syncs.c
+_EXPIRED_FOR = "SELECT run_id, now_micros() - expires_at FROM leases WHERE run_id IN (:list)"
+_REVOKE_EXPIRED = """
+    UPDATE leases SET holder = '', run_id = '', expires_at = 0, fence = fence + 1
+    WHERE run_id = ? AND expires_at <= now_micros()
+    RETURNING sync_config_id
+"""
+
+
+class Reaping(StorePart):
+    """The ReapStore."""
+
+    def run_signs(self, sync_run_ids: Sequence[str]) -> Mapping[str, RunSign]:
+        """See ReapStore.run_signs."""
+        query = sa.select(_RUN.sync_run_id, _RUN.completed_at).where(_RUN.sync_run_id.in_(sync_run_ids))
+        with self._database.read() as tx:
+            ended = {row.sync_run_id: row.completed_at for row in tx.execute(query)}
+            held = {
+                unescape(run_id): micros / _MICROS
+                for run_id, micros in tx.rows(_EXPIRED_FOR, [escape(one) for one in sync_run_ids])
+            }
+        return {one: RunSign(one in ended, ended.get(one), held.get(one)) for one in sync_run_ids}
+
+    def give_up_run(self, sync_run_id: str, *, error: str) -> bool:
+        """See ReapStore.give_up_run."""
+        closing = {
+            "status": Outcome.INTERRUPTED.value,
+            "completed_at": self._clock.now(),
+            "error": error,
+            "error_class": "interrupted",
+        }
+        this = _RUN.sync_run_id == sync_run_id
+        with self._database.write() as tx:
+            revoked = [unescape(row[0]) for row in tx.rows(_REVOKE_EXPIRED, escape(sync_run_id))]
+            if not revoked and tx.rows("SELECT 1 FROM leases WHERE run_id = ?", escape(sync_run_id)):
+                return False
+            # The claim that it came from is settled: the sync may be started again at once.
+            tx.execute(sa.update(schema.syncs).where(_SYNC.sync_config_id.in_(revoked)).values(dispatched_at=None))
+            tx.execute(sa.update(schema.runs).where(this & (_RUN.status == _RUNNING)).values(closing))
+        return True
