@@ -15,6 +15,7 @@
     |  |- ItemVanished         it is gone since it was listed -> no dead letter, the next pass decides
     |  |- ItemChanged          it changed since it was listed -> transient; planned again from a fresh listing
     |  |- ItemCorrupt          bytes do not match size or checksum -> transient; of most items at once: an outage
+    |  |- ItemUnanswered       no answer for it while others are answered -> transient; of most items at once: an outage
     |  |- ItemUnreadable       archived, forbidden, name cannot be said -> permanent: quarantined at once
     |  `- MappingFailed        a required field is missing or a value is unusable -> transient (may be repaired)
     |- AlreadyLocked           another worker runs this sync -> outcome skipped

@@ -6,6 +6,7 @@ import fcntl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol, Self, cast
@@ -42,10 +43,20 @@ PROVIDERS: Mapping[ProviderType, str] = MappingProxyType(
     {
         ProviderType.S3: "mixsync_dagster.providers.s3.factory",
         ProviderType.TIGRIS: "mixsync_dagster.providers.s3.factory",
+        ProviderType.GOOGLE_DRIVE: "mixsync_dagster.providers.google_drive.factory",
+        ProviderType.SNOWFLAKE: "mixsync_dagster.providers.snowflake.factory",
         ProviderType.SHAREPOINT: "mixsync_dagster.providers.sharepoint.factory",
     }
 )
 """The module that makes the provider of each type that is offered."""
+
+LIBRARIES: Mapping[ProviderType, tuple[str, str]] = MappingProxyType(
+    {
+        ProviderType.GOOGLE_DRIVE: ("googleapiclient", "drive"),
+        ProviderType.SNOWFLAKE: ("snowflake.connector", "snowflake"),
+    }
+)
+"""The library of providers whose library is large, and the extra that installs it."""
 
 DESTINATIONS = frozenset({Destination.EMBEDDED})
 """The destinations that are offered."""
@@ -230,7 +241,7 @@ class Services:
     def _provider_of(
         self, config: ProviderConfig, source_path: str, provider_filters: Mapping[str, Any] | None
     ) -> Provider:
-        factory = cast("_Factory", import_module(PROVIDERS[ProviderType(config.provider_type)]))
+        factory = _factory_of(ProviderType(config.provider_type))
         return factory.from_connection(
             config, source_path, provider_filters=provider_filters, ca_bundle=self.settings.ca_bundle
         )
@@ -273,6 +284,25 @@ class Services:
         if approve_removals:
             changed["removal_guard_percent"] = 100.0
         return RunLimits(lease_seconds=limits.lease_seconds, **changed)
+
+
+def _factory_of(provider_type: ProviderType) -> _Factory:
+    """Return what makes the providers of a type. Raises ConfigurationError when its library is not installed."""
+    library, extra = LIBRARIES.get(provider_type, ("", ""))
+    if library and not _installed(library):
+        raise ConfigurationError(
+            f"the provider {provider_type} needs the library {library}, which is not installed; "
+            f"install it by `pip install 'mixsync-dagster[{extra}]'`."
+        )
+    return cast("_Factory", import_module(PROVIDERS[provider_type]))
+
+
+def _installed(library: str) -> bool:
+    try:
+        return find_spec(library) is not None
+    except ModuleNotFoundError:
+        # A package above it is missing.
+        return False
 
 
 def offered() -> Offered:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from mixsync_dagster import wiring
 from mixsync_dagster.errors import ConfigurationError, InvalidInput, NotFound, ProviderUnavailable, RateLimited
 from mixsync_dagster.model.connections import StorageConnection
 from mixsync_dagster.model.provider_configs import ProviderType, SnowflakeSettings
@@ -115,7 +116,8 @@ def test_references_are_resolved_when_a_connection_is_used(services, monkeypatch
     assert config.credentials.secret_access_key.get_secret_value() == "rotated-secret"
 
 
-def test_a_provider_without_an_adapter_is_told_with_those_there_are(services):
+def test_a_provider_without_an_adapter_is_told_with_those_there_are(services, monkeypatch):
+    monkeypatch.setattr(wiring, "PROVIDERS", {one: PROVIDERS[one] for one in (ProviderType.S3, ProviderType.TIGRIS)})
     now = services.clock.now()
     connection = StorageConnection(
         connection_id="conn_flake",
@@ -137,6 +139,17 @@ def test_a_provider_without_an_adapter_is_told_with_those_there_are(services):
         str(refused.value)
         == "connection flake: the provider snowflake is not offered yet; the providers are s3, tigris."
     )
+
+
+def test_a_provider_whose_library_is_not_installed_says_how_to_get_it(services, monkeypatch):
+    monkeypatch.setattr(wiring, "find_spec", lambda _name: None)
+    with pytest.raises(ConfigurationError) as refused:
+        wiring._factory_of(ProviderType.SNOWFLAKE)
+    assert str(refused.value) == (
+        "the provider snowflake needs the library snowflake.connector, which is not installed; "
+        "install it by `pip install 'mixsync-dagster[snowflake]'`."
+    )
+    assert callable(wiring._factory_of(ProviderType.S3).from_connection)
 
 
 def test_a_suspended_connection_is_not_used(services):

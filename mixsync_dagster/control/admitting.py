@@ -29,12 +29,8 @@ def admit_sync(
 ) -> SyncConfiguration:
     """Store a new sync and return it, due now; nothing is stored unless its source path can be listed.
 
-    Raises InvalidInput naming the field, Conflict when the name is taken.
+    `config_of` returns a connection's config with credentials in values, and raises for one that may not be used. Raises InvalidInput naming the field, Conflict when the name is taken.
     """
-    if not connection.is_active:
-        accepted = "a connection that is ACTIVE"
-        said = f"connection_id: connection {connection.connection_id} is {connection.status}; give {accepted}."
-        raise InvalidInput([FieldProblem("connection_id", connection.connection_id, accepted, said)])
     # What needs no network first: a mapping that does not fit costs no look at the provider.
     check_request(request, connection.provider_type, bucket)
     try:

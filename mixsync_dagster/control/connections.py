@@ -99,6 +99,8 @@ def update_connection(
     changes: dict[str, object] = {"updated_at": now}
     credentials = None
     if update.new_status is TaskStatus.ARCHIVED:
+        if update.model_dump(exclude={"status", "is_active"}, exclude_none=True):
+            raise InvalidInput.of("status", "ARCHIVED beside other changes", "ARCHIVED alone, for nothing else is kept")
         store.delete_connection(connection.connection_id)
         return store.get_connection(connection.connection_id)
     if update.new_status is not None:

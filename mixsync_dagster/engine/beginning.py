@@ -40,9 +40,8 @@ def begin_run(
     """Start a run and return the ticket for its steps.
 
     An unfinished pass is resumed from its checkpoint unless `full_sync` asks for one from the start, which also asks
-    again what the metadata filters refused. Raises
-    AlreadyLocked while another worker runs the sync, Conflict when it is paused, NotFound. An error or a signal after
-    the run's record was made is recorded as its end, as `fail_run` does, and then raised.
+    again what the metadata filters refused. Raises AlreadyLocked while another worker runs the sync, Conflict when it
+    is paused, NotFound. An error or a signal after the record was made is recorded as its end, and then raised.
     """
     store = tools.store
     lock = store.acquire(sync_config_id, worker_id, sync_run_id, ttl_seconds=tools.limits.lease_seconds)

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from mixsync_dagster.engine.announcing import Announcing
 from mixsync_dagster.engine.attempts import Attempts
 from mixsync_dagster.engine.context import SyncRun
 from mixsync_dagster.engine.mapping import is_vanished
-from mixsync_dagster.engine.planning import Action
 from mixsync_dagster.engine.refusals import refusals_in
-from mixsync_dagster.engine.tasks import Task, group_of
+from mixsync_dagster.engine.tasks import Task
 from mixsync_dagster.engine.transfers import Transferred, transfer_all
 from mixsync_dagster.errors import (
     ConfigurationError,
@@ -28,13 +28,10 @@ from mixsync_dagster.errors import (
 from mixsync_dagster.model.items import Shard, SourceItem
 from mixsync_dagster.model.objects import Blob, Draft, PutResult, PutStatus, StoredBlob
 from mixsync_dagster.model.progress import (
-    MAX_RETRIES,
     Checkpoint,
     Commit,
     Counters,
-    DeadLetter,
     Failure,
-    Intent,
     PassKind,
 )
 from mixsync_dagster.ports.bucket import PutFailure
@@ -70,6 +67,7 @@ class _Creation:
         self._shard = shard
         self._checkpoint = checkpoint
         self._attempts = Attempts(run)
+        self._announcing = Announcing(run, self._attempts, self._fail, self._move)
         self._total = Counters()
         self._drafts: list[tuple[int, Draft]] = []
         self._placed: list[PutResult] = []
@@ -124,56 +122,13 @@ class _Creation:
         return rows.slice(first)
 
     def _work_on(self, rows: pa.Table) -> None:
-        tasks = self._announced(rows)
+        tasks = self._announcing.tasks(rows)
         if self._run.mapping.blobs:
             self._transfer(tasks)
         else:
             for task in tasks:
                 self._draft(task, None)
                 self._commit_if_due()
-
-    def _announced(self, rows: pa.Table) -> Iterator[Task]:
-        """Yield the rows' tasks, recording intents and counting retries before the first of each group is begun.
-
-        Items that have failed already, and those whose object only changes its fields, are dealt with on the way.
-        """
-        sync, tools = self._run.sync, self._run.tools
-        size = sync.resume_checkpoint_frequency
-        for first in range(0, rows.num_rows, size):
-            group = group_of(rows.slice(first, size), first, bucket_id=sync.bucket_id, provider=tools.provider_name)
-            spent = self._spent(group.retried)
-            tasks = [task for task in group.tasks if task.item.source_object_id not in spent]
-            tools.store.record_intents(
-                self._run.lock,
-                [Intent(task.object_id, task.item.source_object_id, task.item.version) for task in tasks],
-            )
-            if group.retried:
-                self._attempts.count_retries([item for item in group.retried if item not in spent])
-            self._run.passing("announced")
-            given_up = [_given_up(task, spent) for task in group.tasks if task.item.source_object_id in spent]
-            for failure in (*group.failures, *given_up):
-                self._fail(failure)
-            yield from self._with_moves_made(tasks)
-
-    def _spent(self, retried: Sequence[str]) -> Mapping[str, DeadLetter]:
-        """Return the dead letters, by item, that have no retry left though none was seen to fail.
-
-        Their last retry was counted and never told its outcome: the item may be what ended the worker.
-        """
-        store, sync_config_id = self._run.tools.store, self._run.sync.sync_config_id
-        letters = store.dead_letters_of(sync_config_id, retried) if retried else {}
-        return {item: letter for item, letter in letters.items() if letter.retry_count >= MAX_RETRIES}
-
-    def _with_moves_made(self, tasks: Sequence[Task]) -> Iterator[Task]:
-        """Yield the tasks whose bytes are needed; a duplicate has no object of its own to move."""
-        moving = {task.object_id for task in tasks if task.action == Action.MOVE}
-        found = self._run.tools.bucket.find_objects(list(moving)) if moving else ()
-        movable = {stored.object_id for stored in found}
-        for task in tasks:
-            if task.action == Action.MOVE and task.object_id in movable:
-                self._moved.append(PutResult(self._drafted(task, []), PutStatus.REPLACED, task.object_id))
-            else:
-                yield task
 
     def _transfer(self, tasks: Iterator[Task]) -> None:
         tools = self._run.tools
@@ -232,6 +187,9 @@ class _Creation:
         self._drafts.append((task.number, self._drafted(task, blobs)))
         if len(self._drafts) >= self._put_size:
             self._put_units()
+
+    def _move(self, task: Task) -> None:
+        self._moved.append(PutResult(self._drafted(task, []), PutStatus.REPLACED, task.object_id))
 
     def _put_units(self) -> None:
         if not self._drafts:
@@ -348,9 +306,3 @@ class _Creation:
 
 def _ids(table: pa.Table | None) -> Sequence[str]:
     return () if table is None else table.column("source_object_id").to_pylist()
-
-
-def _given_up(task: Task, spent: Mapping[str, DeadLetter]) -> Failure:
-    letter = spent[task.item.source_object_id]
-    sentence = f"its last retry ended without an outcome, so it is not tried again; before: {letter.error_message}"
-    return Failure(task.item, letter.error_type, sentence, permanent=True)

@@ -33,6 +33,7 @@ MISSING = object()
 
 Extract = Callable[[SourceItem, Attributes], Any]
 
+_COLUMN = "column"
 _UNSURE = "application/octet-stream"
 
 
@@ -60,10 +61,14 @@ class ItemMapping:
     blobs: tuple[_FileBlob, ...]
     attribute_kinds: frozenset[str]
     """Kinds of attributes that the fields need; empty when a listing's columns are enough."""
+    whole_rows: bool = False
+    """Whether every column of a row becomes a field of its name in lower case."""
 
     @classmethod
     def of(cls, sync: SyncConfiguration, provider: str, capabilities: Capabilities) -> ItemMapping:
         """Return the sync's mapping, or the provider's default one. Raises ConfigurationError for what does not fit."""
+        if sync.schema_mapping is None and capabilities.rows:
+            return cls((), (), frozenset({_COLUMN}) & capabilities.attribute_kinds, whole_rows=True)
         kind = ProviderType(provider)
         mapping = sync.schema_mapping or default_mapping(kind)
         check_mapping_fits(mapping, kind)
@@ -76,6 +81,8 @@ class ItemMapping:
     def fields_of(self, item: SourceItem, attributes: Attributes) -> dict[str, Any]:
         """Return the object's fields; sources without a value are left out. Raises MappingFailed."""
         values: dict[str, Any] = {}
+        if self.whole_rows:
+            values = {name.lower(): value for name, value in attributes.get(_COLUMN, {}).items()}
         for one in self.fields:
             value = one.extract(item, attributes)
             if value is MISSING:

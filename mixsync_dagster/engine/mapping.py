@@ -49,7 +49,7 @@ def map_schema(view: SyncView, shard: Shard) -> Shard:
     attribute and item is made, and only when the mapping or a filter names that kind.
     """
     table = shard.table
-    if table.num_rows == 0 or not (view.mapping.fields or view.metadata_filters):
+    if table.num_rows == 0 or not (view.mapping.fields or view.mapping.whole_rows or view.metadata_filters):
         return replace(shard, table=_with_results(table, [_Mapped("{}")] * table.num_rows))
     results = _map_items(view, list(items_of(table)))
     passed = column([not one.filtered for one in results], pa.bool_())

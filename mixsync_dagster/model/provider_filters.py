@@ -31,7 +31,7 @@ _KEYS: Mapping[ProviderType, Mapping[str, _Key]] = MappingProxyType(
         ProviderType.TIGRIS: _PREFIX,
         ProviderType.GOOGLE_DRIVE: {"shared_drive_id": (_is_name, "the id of a shared drive (0A...)")},
         ProviderType.SHAREPOINT: {},
-        ProviderType.SNOWFLAKE: {},
+        ProviderType.SNOWFLAKE: {"content_column": (_is_name, "the name of a column whose value is the content")},
     }
 )
 """The keys of each provider: the test of a value, and its accepted form in words."""

@@ -14,7 +14,6 @@ from mixsync_dagster_tests.architecture.source_tree import modules
 WITHOUT_READER = {
     "type": "chooses the class of its model",
     "write_enabled": "only false is accepted",
-    "token_uri": "Google Drive is not offered yet",
     "namespace": "the hosted service is not offered yet",
 }
 """Fields that nothing has to read, with the reason."""

@@ -93,7 +93,11 @@ def distributions(name: str) -> set[str]:
 
 @pytest.mark.parametrize(
     ("folder", "extras"),
-    [(PACKAGE, ["", "demo"]), (PACKAGE / "testing", ["", "test"]), (TESTS, ["", "demo", "test", "bench"])],
+    [
+        (PACKAGE, ["", "demo", "drive", "snowflake"]),
+        (PACKAGE / "testing", ["", "test"]),
+        (TESTS, ["", "demo", "drive", "snowflake", "test", "bench"]),
+    ],
     ids=["package", "contract suites", "tests"],
 )
 def test_what_is_imported_is_declared(folder: Path, extras: list[str]) -> None:

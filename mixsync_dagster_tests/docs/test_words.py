@@ -32,7 +32,15 @@ SUFFIXES = {".py", ".md", ".toml", ".txt", ".yaml", ".yml", ".json", ".lua", ".c
 HOSTS = (
     "py" + "pi.org", "python" + "hosted", "arti" + "factory", "index" + "-url", "find" + "-links", "extra" + "-index",
 )  # fmt: skip
-MACHINE = ("/wo" + "rk/", "/ro" + "ot/", "/opt/py" + "pi", "/tmp/" + "venv", "/tmp/" + "shots", "/home/" + "user")
+MACHINE = (
+    "/wo" + "rk/",
+    '"/ro' + "ot/",
+    " /ro" + "ot/",
+    "/opt/py" + "pi",
+    "/tmp/" + "venv",
+    "/tmp/" + "shots",
+    "/home/" + "user",
+)
 MADE = ("iss" + "ues?", "help" + "ers?", "(?:this|last|next|previous|earlier|work) sess" + "ions?")
 HISTORY = re.compile(rf"\b(?:{'|'.join(MADE)})\b", re.IGNORECASE)
 

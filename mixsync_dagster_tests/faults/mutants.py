@@ -118,7 +118,10 @@ MUTANTS: tuple[Mutant, ...] = (
         "retry counted after the try",
         "engine/creating.py",
         (
-            ("            if group.retried:\n", "            if False:\n"),
+            (
+                "        self._attempts = Attempts(run)\n",
+                "        self._attempts = Attempts(run); self._attempts.count_retries = lambda _ids: None\n",
+            ),
             (
                 '        self._run.passing("committed")\n        self._checkpoint',
                 (

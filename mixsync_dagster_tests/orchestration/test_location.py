@@ -130,7 +130,8 @@ _IMPORT = """
 import sys
 import mixsync_dagster.definitions
 mixsync_dagster.definitions.defs()
-heavy = {"boto3", "botocore", "dagster_aws", "obstore", "snowflake.connector", "google.auth", "msal", "pandas", "alembic"}
+heavy = {"boto3", "botocore", "dagster_aws", "obstore", "snowflake.connector", "google.auth", "msal"}
+heavy |= {"pandas", "alembic"}
 print(sorted(heavy & set(sys.modules)))
 """
 

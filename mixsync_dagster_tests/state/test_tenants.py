@@ -4,6 +4,8 @@ from datetime import timedelta
 
 import pytest
 
+from mixsync_dagster.control.owners import LOCAL_OWNER
+from mixsync_dagster.control.tenancy import Tenant
 from mixsync_dagster.errors import Conflict, NotFound
 from mixsync_dagster.model.api_keys import ApiKey, Role
 from mixsync_dagster.model.buckets import BucketDefinition
@@ -84,3 +86,16 @@ def test_a_bucket_with_syncs_is_not_deleted(store):
     with pytest.raises(Conflict, match="has syncs"):
         store.delete_empty_bucket(used)
     assert store.get_bucket(used).bucket_id == used
+
+
+def test_odd_ids_are_absent(store):
+    tenant = Tenant(store, LOCAL_OWNER)
+    store.save_bucket(BucketDefinition(bucket_id="bkt_x"))
+    bucket = tenant.bucket("bkt_x")
+    for odd in ("\x00", "a\x00b", "\x01", "\ufffd", "'; --", "x" * 5000):
+        for look in (tenant.bucket, tenant.connection):
+            with pytest.raises(NotFound):
+                look(odd)
+        for inside in (tenant.sync, tenant.object, tenant.batch):
+            with pytest.raises(NotFound):
+                inside(bucket, odd)

@@ -16,7 +16,7 @@ REFRESH_TOKEN = "simulated-refresh-token-of-no-value"  # noqa: S105 - opens noth
 
 
 class SignIn:
-    """Issues tokens; those of this simulator are taken until they are revoked. Thread-safe."""
+    """Hands out tokens; those of this simulator are taken until they are revoked. Thread-safe."""
 
     def __init__(self) -> None:
         self.roles: tuple[str, ...] = ("Sites.Read.All",)

@@ -1,0 +1,1 @@
+"""Snowflake: rows of a table or view as items."""
