@@ -11,7 +11,7 @@ from types import MappingProxyType
 from mixsync_dagster.control.checking import SourceCheck
 from mixsync_dagster.control.definitions import Offered
 from mixsync_dagster.control.owners import Owner, new_connection_id
-from mixsync_dagster.errors import FieldProblem, InvalidInput, MixsyncError, PathNotFound
+from mixsync_dagster.errors import FieldProblem, InvalidInput, MixsyncError, PathNotFound, StoreUnavailable
 from mixsync_dagster.model.connections import (
     StorageConnection,
     StorageConnectionCreateRequest,
@@ -132,10 +132,15 @@ def check_stored(
     config_of: Callable[[StorageConnection], ProviderConfig],
     check: SourceCheck,
 ) -> Tested:
-    """Return whether a stored connection works: on the source path of one of its syncs, where it has one."""
+    """Return whether a stored connection works: on the source path of one of its syncs, where it has one.
+
+    Raises StoreUnavailable.
+    """
     syncs = store.list_syncs(connection_id=connection.connection_id)
     try:
         config = config_of(connection)
+    except StoreUnavailable:
+        raise
     except MixsyncError as error:
         return Tested(False, str(error), None)
     return check_connection(config, check, source_path=syncs[0].source_path if syncs else None)

