@@ -17,8 +17,10 @@ SOURCE = "schema_mapping: {mappings: {y: {target_type: field, source: {type: dri
 WRONG = {
     "a provider that does not exist": (
         MEDIA.replace("provider_type: s3", "provider_type: ftp"),
-        "syncs.yaml:3: connections.media-s3.provider_type: ftp is not accepted; give one of "
-        "google_drive, s3, sharepoint, snowflake, tigris.",
+        (
+            "syncs.yaml:3: connections.media-s3.provider_type: ftp is not accepted; give one of "
+            "google_drive, s3, sharepoint, snowflake, tigris."
+        ),
     ),
     "an interval below the shortest": (
         with_line("polling_interval_seconds: 29"),
