@@ -118,7 +118,7 @@ def _settle_intents(tools: Toolbox, lock: SyncLock) -> int:
     if not intents:
         return 0
     runs = tools.store.list_runs(lock.sync_config_id, limit=2)
-    died = any(run.error == WORKER_GONE for run in runs if run.sync_run_id != lock.sync_run_id)
+    died = any((run.error or "").startswith(WORKER_GONE) for run in runs if run.sync_run_id != lock.sync_run_id)
     if died and len(intents) == 1:
         # Alone under way when the worker died: from now on its attempts are counted before they are made.
         item = SourceItem(intents[0].source_object_id, intents[0].source_object_id, intents[0].version)

@@ -213,8 +213,8 @@ class Commit:
     """What this commit adds to the run's counters."""
 
 
-WORKER_GONE = "the run's worker is gone; the next run goes on from the last commit."
-"""Error of a run that nobody ended."""
+WORKER_GONE = "the run's worker is gone"
+"""How the error of a run begins that did not end by itself."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from dagster import (
 )
 
 from mixsync_dagster.errors import ConfigurationError, NotFound
+from mixsync_dagster.model.progress import WORKER_GONE
 from mixsync_dagster.orchestration.processes import is_gone
 from mixsync_dagster.orchestration.resources import MixsyncServices
 from mixsync_dagster.orchestration.translator import PROCESS_TAG, REAPER, SYNC_ID_TAG
@@ -96,7 +97,7 @@ def reap(mixsync: MixsyncServices, instance: DagsterInstance, ours: Ours) -> Seq
         if not (ended or _silent(record, sign, now, silence_seconds)):
             continue
         why = "its process has ended" if ended else f"nothing was heard of it for {silence_seconds / 60:g} minutes"
-        said = f"The worker of this run is gone: {why}. The sync's next run goes on from the last commit."
+        said = f"{WORKER_GONE}: {why}. The sync's next run goes on from the last commit."
         if store.give_up_run(run.run_id, error=said) and _fail(instance, run.run_id, said):
             reaped.append(f"Run {run.run_id[:8]} of {run.job_name}: {said}")
     return reaped

@@ -18,6 +18,7 @@ from mixsync_dagster.state.leases import StorePart, release_lease, run_under_way
 
 _ERROR_CHARACTERS = 1000
 _RUNNING = "running"
+_GONE = f"{WORKER_GONE}; the next run goes on from the last commit."
 _RUN = schema.runs.c
 _SYNC = schema.syncs.c
 _RECORD = (
@@ -47,7 +48,7 @@ class Runs(StorePart):
             closing = {
                 "status": Outcome.INTERRUPTED.value,
                 "completed_at": self._clock.now(),
-                "error": WORKER_GONE,
+                "error": _GONE,
                 "error_class": "interrupted",
             }
             tx.execute(sa.update(schema.runs).where(older).values(closing))
@@ -133,7 +134,7 @@ def _as_it_is(record: RunRecord, under_way: str | None) -> RunRecord:
     """Return the record, told as interrupted when it says running and its worker is gone without a word."""
     if record.status != _RUNNING or record.sync_run_id == under_way:
         return record
-    return replace(record, status=Outcome.INTERRUPTED.value, error=WORKER_GONE)
+    return replace(record, status=Outcome.INTERRUPTED.value, error=_GONE)
 
 
 def _from_row(row: sa.Row[Any]) -> RunRecord:

@@ -6,6 +6,7 @@ import sys
 
 import httpx
 import pytest
+import uvicorn
 
 
 def test_a_key_is_shown_once_listed_and_revoked(mixsync, home):
@@ -40,7 +41,8 @@ def test_what_is_missing_is_told(mixsync, home, arguments, sentence):
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.7"])
-def test_an_address_for_everybody_needs_a_key(mixsync, home, host):
+def test_an_address_for_everybody_needs_a_key(mixsync, home, host, monkeypatch):
+    monkeypatch.setattr(uvicorn.Server, "run", lambda self, sockets: None)
     done = mixsync("api", "--host", host, "--port", "0")
     assert done.status == 2
     assert done.err == (

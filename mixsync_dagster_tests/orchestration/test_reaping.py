@@ -90,7 +90,7 @@ def test_a_run_is_failed_as_soon_as_its_lock_is_over_when_its_process_has_ended(
     assert world.reap(30) == []
     (said,) = world.reap(62)
     assert said == (
-        f"Run {run_id[:8]} of sync_bucket: The worker of this run is gone: its process has ended. The sync's next run "
+        f"Run {run_id[:8]} of sync_bucket: the run's worker is gone: its process has ended. The sync's next run "
         "goes on from the last commit."
     )
     assert world.status(run_id) == "FAILURE"
