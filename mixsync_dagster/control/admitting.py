@@ -8,7 +8,7 @@ from datetime import datetime
 from mixsync_dagster.control.checking import SourceCheck
 from mixsync_dagster.control.owners import Owner
 from mixsync_dagster.control.syncs import check_request, create_sync
-from mixsync_dagster.errors import FieldProblem, InvalidInput, MixsyncError, PathNotFound
+from mixsync_dagster.errors import FieldProblem, InvalidInput, MixsyncError, PathNotFound, StoreUnavailable
 from mixsync_dagster.model.buckets import BucketDefinition
 from mixsync_dagster.model.connections import StorageConnection
 from mixsync_dagster.model.provider_configs import ProviderConfig
@@ -29,12 +29,15 @@ def admit_sync(
 ) -> SyncConfiguration:
     """Store a new sync and return it, due now; nothing is stored unless its source path can be listed.
 
-    `config_of` returns a connection's config with credentials in values, and raises for one that may not be used. Raises InvalidInput naming the field, Conflict when the name is taken.
+    `config_of` returns a connection's config with credentials in values, and raises for one that may not be used.
+    Raises InvalidInput naming the field, Conflict when the name is taken, StoreUnavailable.
     """
     # What needs no network first: a mapping that does not fit costs no look at the provider.
     check_request(request, connection.provider_type, bucket)
     try:
         check(config_of(connection), request.source_path, provider_filters=request.provider_filters)
+    except StoreUnavailable:
+        raise
     except PathNotFound as error:
         raise _untaken("source_path", "a path that exists at the provider", error) from error
     except MixsyncError as error:

@@ -1,0 +1,48 @@
+"""The app: its routes, its errors and what every request passes."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from mixsync_dagster.api import blobs, buckets, connections, failures, jobs, syncs, watching
+from mixsync_dagster.api.access import Serving
+from mixsync_dagster.api.failures import ApiError
+from mixsync_dagster.api.gate import Gate
+from mixsync_dagster.api.openapi import describe
+from mixsync_dagster.errors import MixsyncError
+from mixsync_dagster.wiring import Services
+
+VERSION = "1"
+"""Version of the API, which grows without breaking those that use it."""
+
+
+def create_app(services: Services, *, open_access: bool) -> FastAPI:
+    """Return the app on open services, which the caller closes after it.
+
+    With `open_access`, for a server on a loopback address only, anybody may act as the local owner until the first key
+    is made, from this machine's own addresses. Raises ConfigurationError.
+    """
+    keys = services.open_keys()
+    app = FastAPI(title="mixsync", version=VERSION, redoc_url=None, redirect_slashes=False)
+    app.state.serving = Serving(services, keys, open_access)
+    app.state.counter = watching.RequestCounter()
+    for router in (
+        *connections.routers(),
+        syncs.router,
+        jobs.router,
+        buckets.router,
+        blobs.router,
+        watching.router,
+    ):
+        app.include_router(router)
+    app.add_exception_handler(MixsyncError, failures.answer_mixsync_error)
+    app.add_exception_handler(ApiError, failures.answer_api_error)
+    app.add_exception_handler(HTTPException, failures.answer_http_exception)
+    app.add_exception_handler(RequestValidationError, failures.answer_bad_parameters)
+    app.add_middleware(Gate, count=app.state.counter)
+    app.openapi = partial(describe, app)  # type: ignore[method-assign]  # how FastAPI says to do it
+    return app

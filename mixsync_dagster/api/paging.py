@@ -1,0 +1,118 @@
+"""Pages of lists: by limit and offset, by page and page size, or by cursor."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, TypeVar
+
+from fastapi import Depends, Query
+
+from mixsync_dagster.api.failures import invalid_query
+
+DEFAULT_LIMIT = 100
+MAX_LIMIT = 1000
+MAX_OFFSET = 10_000
+
+Entry = TypeVar("Entry")
+
+
+@dataclass(frozen=True, slots=True)
+class Paging:
+    """Which part of a list is wanted."""
+
+    limit: int
+    offset: int
+    after: str | None
+    """The key of the entry that the page follows; None without a cursor."""
+    include_total: bool
+
+
+def _paging(
+    *,
+    limit: Annotated[
+        int | None, Query(ge=1, le=MAX_LIMIT, description=f"Most entries of the page; default {DEFAULT_LIMIT}.")
+    ] = None,
+    offset: Annotated[int | None, Query(ge=0, le=MAX_OFFSET, description="Entries before the page; default 0.")] = None,
+    cursor: Annotated[
+        str | None, Query(max_length=2000, description="Goes on where a page's next_cursor says.")
+    ] = None,
+    include_total: Annotated[bool, Query(description="Whether pagination tells how many there are in all.")] = False,
+    page_size: Annotated[int | None, Query(ge=1, le=MAX_LIMIT, description="The same as limit.")] = None,
+    page: Annotated[
+        int | None, Query(ge=1, le=MAX_OFFSET, description="Number of the page, from 1 on, instead of offset.")
+    ] = None,
+    next_cursor: Annotated[str | None, Query(max_length=2000, description="The same as cursor.")] = None,
+    after: Annotated[str | None, Query(max_length=2000, description="The same as cursor.")] = None,
+) -> Paging:
+    size = _one({"limit": limit, "page_size": page_size}) or DEFAULT_LIMIT
+    position = _one({"cursor": cursor, "next_cursor": next_cursor, "after": after})
+    starts = {"offset": offset, "page": page, "cursor": position}
+    given = [name for name, value in starts.items() if value is not None]
+    if len(given) > 1:
+        raise invalid_query(given[-1], f"{' and '.join(given)} exclude each other; give one of them")
+    start = offset if offset is not None else (page - 1) * size if page is not None else 0
+    if start > MAX_OFFSET:
+        raise invalid_query("page", f"it lies beyond entry {MAX_OFFSET}; go on by cursor")
+    return Paging(size, start, None if position is None else _decoded(position), include_total)
+
+
+Pages = Annotated[Paging, Depends(_paging)]
+
+
+def page_of(entries: Sequence[Entry], paging: Paging, *, key: Callable[[Entry], str]) -> tuple[list[Entry], Any, int]:
+    """Return the wanted page of a whole list, its `pagination`, and how many there are in all.
+
+    `key` tells entries apart; a cursor whose entry is gone is refused, for nothing says where it was.
+    """
+    start = paging.offset
+    if paging.after is not None:
+        found = [index for index, entry in enumerate(entries) if key(entry) == paging.after]
+        if not found:
+            raise invalid_query("cursor", "its entry is gone; begin again without a cursor")
+        start = found[0] + 1
+    page = list(entries[start : start + paging.limit])
+    more = start + paging.limit < len(entries)
+    last = key(page[-1]) if page and more else None
+    return page, pagination(paging, start=start, last=last, total=len(entries)), len(entries)
+
+
+def pagination(paging: Paging, *, start: int | None, last: str | None, total: int | None) -> dict[str, Any]:
+    """Return the `pagination` of a page that begins at `start` (None: not known) and is followed after `last`."""
+    total = total if paging.include_total else None
+    number = None if start is None else start // paging.limit + 1
+    return {
+        "total": total,
+        "page": number,
+        "page_size": paging.limit,
+        "total_pages": None if total is None else -(-total // paging.limit),
+        "next_page": None if last is None or number is None else str(number + 1),
+        "previous_page": None if number is None or number == 1 else str(number - 1),
+        "next_cursor": None if last is None else _encoded(last),
+    }
+
+
+def _one(values: dict[str, Any]) -> Any:
+    given = {name: value for name, value in values.items() if value is not None}
+    if len(set(given.values())) > 1:
+        names = list(given)
+        raise invalid_query(names[-1], f"{' and '.join(names)} are the same thing; give one of them")
+    return next(iter(given.values()), None)
+
+
+def _encoded(key: str) -> str:
+    return base64.urlsafe_b64encode(key.encode("ascii")).decode("ascii").rstrip("=")
+
+
+def _decoded(cursor: str) -> str:
+    try:
+        padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
+        key = base64.b64decode(padded, altchars=b"-_", validate=True).decode("ascii")
+    except (ValueError, binascii.Error):
+        key = ""
+    # Every key is an id, and no id holds anything else.
+    if not key.isprintable() or not key:
+        raise invalid_query("cursor", "give a page's next_cursor as it is")
+    return key
