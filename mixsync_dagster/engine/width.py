@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 FIRST_WIDTH = 4
-"""Where the search begins. Without latency to hide, more threads only wait for each other's turn in the interpreter: on two
-cores, eight read small files a tenth slower than four."""
+"""Where the search begins. Without latency to hide, more threads only wait for each other's turn in the interpreter:
+on two cores, eight read small files a tenth slower than four."""
 
 PERIOD_SECONDS = 0.25
 """How long a width is tried before it is judged."""
