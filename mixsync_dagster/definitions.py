@@ -1,5 +1,6 @@
 """What Dagster loads: `workspace.yaml` and `[tool.dg]` point here."""
 
+import gc
 from functools import cache
 
 import dagster as dg
@@ -18,4 +19,7 @@ def defs() -> dg.Definitions:
 
 @cache
 def _built() -> dg.Definitions:
-    return build_definitions()
+    built = build_definitions()
+    # The same holds for all this: see the package `orchestration`.
+    gc.freeze()
+    return built

@@ -11,8 +11,6 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol, Self, cast
 
-from mixsync_dagster.control.checking import answer_in_time
-from mixsync_dagster.control.definitions import Offered
 from mixsync_dagster.engine.context import RunLimits, Toolbox
 from mixsync_dagster.errors import ConfigurationError
 from mixsync_dagster.model.buckets import Destination
@@ -34,6 +32,7 @@ if TYPE_CHECKING:
     from mixsync_dagster.buckets.blobs import BlobStore
     from mixsync_dagster.buckets.embedded import EmbeddedBucket
     from mixsync_dagster.buckets.manifest import Manifests
+    from mixsync_dagster.control.definitions import Offered
     from mixsync_dagster.control.keys import KeyRing
     from mixsync_dagster.model.connections import StorageConnection
     from mixsync_dagster.model.syncs import SyncConfiguration
@@ -168,6 +167,8 @@ class Services:
 
         Raises what `Provider.check` raises; ProviderUnavailable after MIXSYNC_CHECK_SECONDS without an answer.
         """
+        from mixsync_dagster.control.checking import answer_in_time
+
         provider = self._provider_of(config, source_path, provider_filters)
 
         def check() -> None:
@@ -307,6 +308,8 @@ def _installed(library: str) -> bool:
 
 def offered() -> Offered:
     """Return what there are adapters for."""
+    from mixsync_dagster.control.definitions import Offered
+
     return Offered(frozenset(PROVIDERS), DESTINATIONS)
 
 

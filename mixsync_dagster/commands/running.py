@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import platform
 import sys
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
@@ -47,12 +48,14 @@ def run(
     cannot be reached is tried six times: the run fails within 40 seconds where connections are refused, and within 7
     minutes where they are taken and nothing is answered; `check` tells it sooner.
     """
-    from mixsync_dagster.commands import output
-    from mixsync_dagster.control.presenting import run_form
-    from mixsync_dagster.control.references import find_sync
+    with ExitStack() as stack:
+        with _loading():
+            from mixsync_dagster.commands import output
+            from mixsync_dagster.control.presenting import run_form
+            from mixsync_dagster.control.references import find_sync
 
-    with opened() as services:
-        found = find_sync(services.store, sync)
+            services = stack.enter_context(opened())
+            found = find_sync(services.store, sync)
         record = _run(services, found, full=full, approve_removals=approve_removals, quiet=json_output)
     if json_output:
         output.print_json(run_form(record))
@@ -63,14 +66,30 @@ def run(
     raise typer.Exit(_status(record))
 
 
+@contextmanager
+def _loading() -> Iterator[None]:
+    """Load modules without looking for garbage meanwhile, and never in them: they stay until the process ends.
+
+    A fifth of the time of a short run.
+    """
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
 def _run(services: Services, sync: SyncConfiguration, *, full: bool, approve_removals: bool, quiet: bool) -> RunRecord:
     """Return the run's record, also of one that failed; raises what stopped it before it began."""
-    from mixsync_dagster.control.owners import new_sync_run_id
-    from mixsync_dagster.engine.run import run_sync
+    with _loading():
+        from mixsync_dagster.control.owners import new_sync_run_id
+        from mixsync_dagster.engine.run import run_sync
 
     sync_run_id = new_sync_run_id()
     with _progress(sync.name, quiet=quiet) as reporter:
-        tools = services.tools_for(sync, reporter=reporter, approve_removals=approve_removals)
+        with _loading():
+            tools = services.tools_for(sync, reporter=reporter, approve_removals=approve_removals)
         try:
             return run_sync(tools, sync.sync_config_id, worker_id=worker_id(), sync_run_id=sync_run_id, full_sync=full)
         except (AlreadyLocked, LockLost):
