@@ -48,8 +48,9 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, emp
 
 
 def print_line(text: str) -> None:
-    """Print a line as it is."""
+    """Print a line as it is, at once: who reads a pipe may wait for it while the command goes on."""
     sys.stdout.write(text + "\n")
+    sys.stdout.flush()
 
 
 def print_text(text: str) -> None:

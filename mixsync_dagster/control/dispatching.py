@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from mixsync_dagster.errors import RateLimited
 from mixsync_dagster.model.progress import Checkpoint, DeadLetter
 from mixsync_dagster.model.syncs import SyncConfiguration, SyncMode
 from mixsync_dagster.ports.clock import Clock
@@ -23,6 +24,9 @@ PROBE_THREADS = 16
 
 FULL_PASS_EVERY = timedelta(days=1)
 """A sync whose last successful run is older runs without being asked whether anything changed (anti-entropy)."""
+
+LONGEST_WAIT = timedelta(minutes=15)
+"""A provider that asked to slow down is asked again after this, whatever it said: its word may be a mistake."""
 
 JITTER_FRACTION = 0.05
 """Unchanged syncs are spread over this much of their interval, so that many of one interval do not stay in step."""
@@ -58,6 +62,8 @@ class Work:
     """Ids of due syncs whose probe did not answer within the budget; they are still due."""
     unchanged: int = 0
     """Syncs that were probed, had nothing new and are due again later."""
+    waiting: int = 0
+    """Syncs whose provider asked to slow down; they are due again when it may be asked."""
 
 
 def claim_requested(store: DispatchStore, *, exclude: Sequence[str] = (), limit: int) -> Sequence[Dispatch]:
@@ -81,9 +87,9 @@ def find_work(
 ) -> Work:
     """Claim a run for every due sync that changed, and set the others' next time.
 
-    `probe` is called from several threads with the seconds that are left; what it raises counts as a change, so that
-    the run reports the error. With `dispatch_undecided`, syncs that the budget leaves undecided are claimed as well:
-    for a caller whose budget is not a tick's. Raises StoreUnavailable.
+    `probe` is called from several threads with the seconds that are left. RateLimited postpones the sync; anything else
+    that it raises counts as a change, so that the run reports the error. With `dispatch_undecided`, syncs that the
+    budget leaves undecided are claimed as well: for a caller whose budget is not a tick's. Raises StoreUnavailable.
     """
     work = Work()
     due = store.due_syncs(limit=limit, exclude=exclude, only=only)
@@ -96,7 +102,11 @@ def find_work(
     answers = _probe_all(to_probe, probe, clock, budget_seconds)
     for sync in to_probe:
         answer = answers.get(sync.sync_config_id, Probe.UNKNOWN)
-        if answer is Probe.NOTHING_NEW:
+        if isinstance(answer, timedelta):
+            # A run would only wait as well, and hold its place meanwhile.
+            store.postpone(sync.sync_config_id, clock.now() + answer)
+            work.waiting += 1
+        elif answer is Probe.NOTHING_NEW:
             store.postpone(sync.sync_config_id, next_look_at(sync, clock.now()))
             work.unchanged += 1
         elif answer is Probe.CHANGED or dispatch_undecided:
@@ -149,8 +159,11 @@ def _probe_all(
     probe: Callable[[SyncConfiguration, float], Probe],
     clock: Clock,
     budget_seconds: float,
-) -> dict[str, Probe]:
-    """Return the answers that came within the budget, by sync id; late ones are left to end unheard."""
+) -> dict[str, Probe | timedelta]:
+    """Return the answers that came within the budget, by sync id; late ones are left to end unheard.
+
+    A time is how long the provider asked to be left alone.
+    """
     if not syncs:
         return {}
     deadline = clock.monotonic() + budget_seconds
@@ -168,10 +181,13 @@ def _probe_all(
     return {futures[future].sync_config_id: _answer(future, futures[future]) for future in done}
 
 
-def _answer(future: Future[Probe], sync: SyncConfiguration) -> Probe:
+def _answer(future: Future[Probe], sync: SyncConfiguration) -> Probe | timedelta:
     error = future.exception()
     if error is None:
         return future.result()
+    if isinstance(error, RateLimited):
+        asked_seconds = error.retry_after_seconds or float(sync.polling_interval_seconds)
+        return min(timedelta(seconds=asked_seconds), LONGEST_WAIT)
     # The message is our own sentence, or stays unsaid: a vendor's error text may carry a URL with credentials.
     logger.warning(
         "sync %s could not be probed (%s); its run will report why", sync.sync_config_id, type(error).__name__

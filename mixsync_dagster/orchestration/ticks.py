@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from dagster import DagsterInstance, DagsterRunStatus, RunRequest, RunsFilter
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from mixsync_dagster.control.dispatching import claim_requested, find_work
+from mixsync_dagster.control.dispatching import Work, claim_requested, find_work
 from mixsync_dagster.errors import ConfigurationError
 from mixsync_dagster.orchestration.jobs import PROBE_SYNCS, SYNC_BUCKET
 from mixsync_dagster.orchestration.translator import (
@@ -122,12 +122,15 @@ def look(
     if work.undecided and not answer.asked:
         after = TickCursor(probe=f"probe:{scope.sensor}:{services.clock.now().isoformat()}")
         requests.append(_probe_request(after, work.undecided))
-    return Tick(requests, after, _said(len(answer.asked), work.unchanged))
+    return Tick(requests, after, _said(len(answer.asked), work))
 
 
-def _said(asked: int, unchanged: int) -> str:
+def _said(asked: int, work: Work) -> str:
+    unchanged = work.unchanged
     if asked:
         return f"A run of {PROBE_SYNCS} is still looking; its answer counts at a later tick."
+    if work.waiting:
+        return f"Syncs whose provider asked to slow down, and that wait: {work.waiting}."
     if not unchanged:
         return "Nothing is due."
     return "Looked: nothing changed." if unchanged == 1 else f"Looked at {unchanged} syncs: nothing changed."

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from mixsync_dagster.control.dispatching import Work, find_work, next_look_at
-from mixsync_dagster.errors import ProviderUnavailable
+from mixsync_dagster.errors import ProviderUnavailable, RateLimited
 from mixsync_dagster.model.progress import Checkpoint, PassKind, Trigger
 from mixsync_dagster.model.syncs import SyncConfiguration
 from mixsync_dagster.ports.control import Dispatch
@@ -174,6 +174,14 @@ def test_a_probe_that_raises_counts_as_changed_and_its_words_stay_unsaid(caplog)
     assert keys(found(store, answers)) == ["a:8", "b:8"]
     assert "sync b could not be probed (ValueError)" in caplog.text
     assert "s3cret" not in caplog.text
+
+
+@pytest.mark.parametrize(("asked", "seconds"), [(30.0, 30), (None, 100), (86_400.0, 900)])
+def test_a_sync_whose_provider_asks_to_slow_down_is_due_again_when_it_may_be_asked(asked, seconds):
+    store, clock = Store(sync("a")), SimulatedClock()
+    work = found(store, {"a": RateLimited("slow down.", retry_after_seconds=asked)}, clock)
+    assert (keys(work), work.waiting, work.unchanged) == ([], 1, 0)
+    assert store.postponed == {"a": clock.now() + timedelta(seconds=seconds)}
 
 
 def test_probes_get_what_is_left_of_the_budget():
