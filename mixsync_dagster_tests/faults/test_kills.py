@@ -94,8 +94,9 @@ def test_fifty_kills_at_random_moments_leave_nothing_wrong(lab: Lab) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("database", DATABASES)
 def test_true_commands_killed_at_random_moments_leave_nothing_wrong(clean: Clean, database: Database) -> None:
-    cases = [RandomKills(seed, database, most=2, seconds=1.5, true_command=True) for seed in (1, 2)]
-    assert clean(*cases).total("runs") >= 8
+    cases = [RandomKills(seed, database, most=2, seconds=1.0, true_command=True) for seed in (1, 2)]
+    # A run may be over before its moment comes.
+    assert clean(*cases).total("runs") >= 6
 
 
 @pytest.mark.parametrize("database", DATABASES)

@@ -87,6 +87,7 @@ def _running(
             cwd=folder,
             env=dict(environment),
             start_new_session=True,
+            preexec_fn=_heed_interrupts,  # noqa: PLW1509 - sets one signal, between fork and exec
         )
     dagster = DagsterDev(process, port, log)
     try:
@@ -97,6 +98,11 @@ def _running(
     finally:
         left = _stop(process)
     assert not left, f"these processes outlived {Path(command[0]).name} and were killed: {left}"
+
+
+def _heed_interrupts() -> None:
+    # A shell starts its background jobs with Ctrl-C ignored, and so would everything below.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _stop(process: subprocess.Popen[bytes]) -> list[str]:
