@@ -61,9 +61,21 @@ def running_dagster_dev(folder: Path, environment: Mapping[str, str]) -> Iterato
     command = [sys.executable, "-m", "dagster", "dev", *_DEFINITIONS, "-h", "127.0.0.1", "-p", str(port)]
     with _running(command, folder, environment, log=folder / "dagster-dev.log", port=port) as dagster:
         yield dagster
+    deadline = time.monotonic() + _STOP_SECONDS
+    # What was killed gives its sockets back a moment later.
+    while not _is_free(port):
+        assert time.monotonic() < deadline, f"port {port} is still taken"
+        time.sleep(0.1)
+
+
+def _is_free(port: int) -> bool:
     with socket.socket() as again:
         again.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        again.bind(("127.0.0.1", port))
+        try:
+            again.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
 
 
 @contextlib.contextmanager
