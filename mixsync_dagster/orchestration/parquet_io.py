@@ -123,7 +123,7 @@ class ParquetIOManager(IOManager):
         path = _path_of(context)
         try:
             self._write(path, obj)
-        except Exception as error:
+        except Exception as error:  # whatever it is, it is told to the run and passes on
             ticket = obj.ticket if isinstance(obj, RunShard) else obj.get(TICKET) if isinstance(obj, dict) else None
             if ticket is not None:
                 self._gave_up(ticket, error)

@@ -24,6 +24,12 @@ _CONNECTION = schema.connections.c
 _BUCKET = schema.buckets.c
 _SYNC = schema.syncs.c
 _FENCE_OFF = "UPDATE leases SET holder = '', run_id = '', expires_at = 0, fence = fence + 1 WHERE sync_config_id = ?"
+_LIST_AGAIN = """
+    UPDATE syncs SET pending_full_sync = TRUE WHERE sync_config_id = ? AND EXISTS (
+        SELECT 1 FROM checkpoints c WHERE c.sync_config_id = syncs.sync_config_id
+            AND (c.feed_head IS NOT NULL OR c.kind = 'change_feed')
+    )
+"""
 _FORGET_SYNC = (
     _FENCE_OFF,
     "UPDATE runs SET status = 'interrupted' WHERE sync_config_id = ? AND status = 'running'",
@@ -185,6 +191,8 @@ class SyncDefinitions(StorePart):
                     "feed_cursor": None,
                 }
                 tx.execute(sa.update(schema.syncs).where(this).values(values))
+                # A pass that began under the old configuration would set the position again when it ends.
+                tx.run(_LIST_AGAIN, sync_config_id)
                 return changed
         except IntegrityError as error:
             raise Conflict(f"name: a sync named {changes.get('name')} exists; choose another name.") from error

@@ -230,6 +230,25 @@ def test_a_changed_configuration_lists_everything(fed: Callable[..., World]) -> 
     assert world.contents() == world.source()
 
 
+def test_a_configuration_changed_during_a_pass_lists_everything_after_it(fed: Callable[..., World]) -> None:
+    for verb, runs_before in (("list", 0), ("changes", 1)):
+        world = fed(file_filters={"include_patterns": ["*.txt"]})
+        world.put("a.txt", "b.bin")
+        for _ in range(runs_before):
+            world.run()
+
+        def before(asked: str, _path: str, world: World = world, verb: str = verb) -> None:
+            if asked == verb:
+                world.storage.before = lambda _verb, _path: None
+                world.store.update_sync(SYNC, {"file_filters": None})
+
+        world.storage.before = before
+        world.run()
+        assert sorted(world.contents()) == ["a.txt"]
+        world.run()
+        assert world.contents() == world.source()
+
+
 def test_an_item_that_failed_is_tried_again_though_the_feed_does_not_tell_of_it(fed: Callable[..., World]) -> None:
     world = fed()
     world.put("a")
