@@ -11,6 +11,7 @@ from mixsync_dagster.model.progress import MAX_RETRIES, DeadLetter, Failure
 from mixsync_dagster.ports.state import SyncLock
 from mixsync_dagster.state.codec import escape, escape_optional, from_micros, to_micros, unescape
 from mixsync_dagster.state.database import Bulk, Transaction
+from mixsync_dagster.state.inventory import within
 from mixsync_dagster.state.leases import StorePart
 
 _OPEN = ("waiting", "quarantined")
@@ -173,13 +174,9 @@ class DeadLetters(StorePart):
 
     def standing_dead_letter_ids(self, sync_config_id: str, after: str | None, upto: str | None) -> Sequence[str]:
         """See RunStore.standing_dead_letter_ids."""
-        sql, values = _STANDING_WITHIN, [sync_config_id]
-        for bound, condition in ((after, " AND source_object_id > ?"), (upto, " AND source_object_id <= ?")):
-            if bound is not None:
-                sql += condition
-                values.append(escape(bound))
+        condition, bounds = within(after, upto)
         with self._database.read() as tx:
-            return [unescape(row[0]) for row in tx.rows(sql, *values)]
+            return [unescape(row[0]) for row in tx.rows(_STANDING_WITHIN + condition, sync_config_id, *bounds)]
 
     def has_open_dead_letters(self, sync_config_id: str) -> bool:
         """See RunStore.has_open_dead_letters."""

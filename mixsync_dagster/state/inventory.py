@@ -57,20 +57,24 @@ def table_of(rows: Sequence[tuple[Any, ...]], schema: pa.Schema, escaped: Sequen
     return pa.Table.from_arrays(arrays, schema=schema)
 
 
+def within(after: str | None, upto: str | None) -> tuple[str, list[str]]:
+    """Return the SQL condition for after < source_object_id <= upto (None: unbounded), and its values."""
+    condition, values = "", []
+    for bound, one in ((after, _AFTER), (upto, _UPTO)):
+        if bound is not None:
+            condition += one
+            values.append(escape(bound))
+    return condition, values
+
+
 class InventoryReads(StorePart):
     """The inventory part of RunStore."""
 
     def inventory_span(self, sync_config_id: str, after: str | None, upto: str | None) -> pa.Table:
         """See RunStore.inventory_span."""
-        sql, values = _SPAN, [sync_config_id]
-        if after is not None:
-            sql += _AFTER
-            values.append(escape(after))
-        if upto is not None:
-            sql += _UPTO
-            values.append(escape(upto))
+        condition, bounds = within(after, upto)
         with self._database.read() as tx:
-            rows = tx.rows(sql + _ORDER, *values)
+            rows = tx.rows(_SPAN + condition + _ORDER, sync_config_id, *bounds)
         return table_of(rows, INVENTORY_SCHEMA, _ESCAPED_COLUMNS)
 
     def inventory_of(self, sync_config_id: str, source_object_ids: Sequence[str]) -> pa.Table:

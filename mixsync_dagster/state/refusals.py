@@ -10,7 +10,7 @@ from mixsync_dagster.model.progress import REFUSAL_SCHEMA, Refusal
 from mixsync_dagster.ports.state import SyncLock
 from mixsync_dagster.state.codec import escape, escape_optional
 from mixsync_dagster.state.database import Bulk, Transaction
-from mixsync_dagster.state.inventory import table_of
+from mixsync_dagster.state.inventory import table_of, within
 from mixsync_dagster.state.leases import StorePart
 
 _REFUSALS = Bulk(
@@ -28,8 +28,6 @@ _REFUSALS = Bulk(
     """,
 )
 _SPAN = "SELECT source_object_id, version, metadata_version, rules FROM refusals WHERE sync_config_id = ?"
-_AFTER = " AND source_object_id > ?"
-_UPTO = " AND source_object_id <= ?"
 _AMONG = " AND source_object_id IN (:list)"
 _ORDER = " ORDER BY source_object_id"
 _ESCAPED_COLUMNS = (0, 1, 2, 3)
@@ -65,13 +63,9 @@ class Refusals(StorePart):
 
     def refusals_span(self, sync_config_id: str, after: str | None, upto: str | None) -> pa.Table:
         """See RunStore.refusals_span."""
-        sql, values = _SPAN, [sync_config_id]
-        for bound, condition in ((after, _AFTER), (upto, _UPTO)):
-            if bound is not None:
-                sql += condition
-                values.append(escape(bound))
+        condition, bounds = within(after, upto)
         with self._database.read() as tx:
-            rows = tx.rows(sql + _ORDER, *values)
+            rows = tx.rows(_SPAN + condition + _ORDER, sync_config_id, *bounds)
         return table_of(rows, REFUSAL_SCHEMA, _ESCAPED_COLUMNS)
 
     def refusals_of(self, sync_config_id: str, source_object_ids: Sequence[str]) -> pa.Table:
