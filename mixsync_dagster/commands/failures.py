@@ -14,13 +14,12 @@ class ExitStatus(IntEnum):
 
     DONE = 0
     FAILED = 1
+    """Could not do its work, or `verify` found something that is not as it should be."""
     WRONG_INPUT = 2
     FAILED_ITEMS = 3
     """Done, with failed items."""
     SKIPPED = 4
     """Another worker holds the sync."""
-    FINDINGS = 5
-    """`verify` found something that is not as it should be."""
     INTERRUPTED = 130
     """Stopped by a signal; the state is consistent."""
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -39,17 +39,22 @@ class _WithOptionalPercent(TyperCommand):
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this module."""
-    epilog = "Example: `mixsync verify --all`, or `mixsync verify videos --data 5 --source`"
+    epilog = "Example: `mixsync verify bkt_videos --data`, or `mixsync verify --all --data 5 --source`"
     app.command("verify", cls=_WithOptionalPercent, epilog=epilog)(verify)
     app.command("gc", epilog="Example: `mixsync gc --dry-run`")(gc)
 
 
 def verify(
+    bucket: Annotated[
+        str | None,
+        typer.Argument(metavar="BUCKET", help="The bucket's id or name: it and all its syncs.", show_default=False),
+    ] = None,
+    *,
     sync: Annotated[
-        str | None, typer.Argument(metavar="SYNC", help="The sync's name or id.", show_default=False)
+        str | None, typer.Option("--sync", metavar="SYNC", help="One sync and what it wrote, instead of a bucket.")
     ] = None,
     everything: Annotated[
-        bool, typer.Option("--all", help="Every sync and bucket, and blobs that nothing refers to.")
+        bool, typer.Option("--all", help="Every bucket and sync, and blobs that nothing refers to.")
     ] = False,
     data: Annotated[
         str | None,
@@ -64,7 +69,7 @@ def verify(
 ) -> None:
     """Check that inventory, objects, blobs, batches and outbox agree; writes nothing.
 
-    One line for each finding, with what to do. Exit status: 0 without findings, 5 with some. Runs may go on meanwhile.
+    One line for each finding, with what to do. Exit status: 0 without findings, 1 with any. Runs may go on meanwhile.
     A source that changed since the latest run is a finding of `--source`.
     """
     from mixsync_dagster.commands import output
@@ -72,8 +77,8 @@ def verify(
     percent = _percent(data)
     found = 0
     with opened() as services:
-        syncs = _chosen(services, sync, everything=everything)
-        for finding in _findings(services, syncs, everything=everything, percent=percent, source=source):
+        chosen = _chosen(services, bucket, sync, everything=everything)
+        for finding in _findings(services, chosen, percent=percent, source=source):
             found += not finding.information
             if json_output:
                 output.print_json(finding.as_dict())
@@ -81,7 +86,7 @@ def verify(
                 output.print_line(_line(finding))
     if found:
         say(f"mixsync: {found} {'finding' if found == 1 else 'findings'}.")
-        raise typer.Exit(ExitStatus.FINDINGS)
+        raise typer.Exit(ExitStatus.FAILED)
     if not json_output:
         output.print_line("No findings.")
 
@@ -121,29 +126,42 @@ def gc(
         raise typer.Exit(ExitStatus.SKIPPED)
 
 
-def _chosen(services: Services, sync: str | None, *, everything: bool) -> Sequence[SyncConfiguration]:
-    from mixsync_dagster.control.references import find_sync
+@dataclass(frozen=True)
+class _Chosen:
+    """What is looked at: one bucket, one sync, or, with neither, everything."""
+
+    bucket_id: str | None
+    sync: SyncConfiguration | None
+
+
+def _chosen(services: Services, bucket: str | None, sync: str | None, *, everything: bool) -> _Chosen:
+    from mixsync_dagster.control.references import find_bucket, find_sync
     from mixsync_dagster.errors import InvalidInput
 
-    if (sync is None) != everything:
-        raise InvalidInput.of("SYNC", sync or "nothing", "a sync, or --all")
-    return services.store.list_syncs() if sync is None else [find_sync(services.store, sync)]
+    given = [told for told in (bucket, sync and f"--sync {sync}", "--all" if everything else None) if told]
+    if len(given) != 1:
+        raise InvalidInput.of("BUCKET", " ".join(given) or "nothing", "one of: a bucket, --sync SYNC, --all")
+    return _Chosen(
+        None if bucket is None else find_bucket(services.store, bucket).bucket_id,
+        None if sync is None else find_sync(services.store, sync),
+    )
 
 
-def _findings(
-    services: Services, syncs: Sequence[SyncConfiguration], *, everything: bool, percent: float, source: bool
-) -> Iterator[Finding]:
+def _findings(services: Services, chosen: _Chosen, *, percent: float, source: bool) -> Iterator[Finding]:
     from mixsync_dagster.control.verifying import Verifier
 
+    store = services.store
     with closing(services.open_blobs()) as blobs:
-        verifier = Verifier(services.store, blobs, services.open_manifests().find, percent)
-        if everything:
+        verifier = Verifier(store, blobs, services.open_manifests().find, percent)
+        if chosen.bucket_id is not None:
+            yield from verifier.verify_bucket(chosen.bucket_id)
+        elif chosen.sync is not None:
+            yield from verifier.verify_sync(chosen.sync)
+        else:
             grace = timedelta(days=services.settings.grace_days)
             yield from verifier.verify_all(now=services.clock.now(), grace_seconds=grace.total_seconds())
-        else:
-            for sync in syncs:
-                yield from verifier.verify_sync(sync)
     if source:
+        syncs = [chosen.sync] if chosen.sync is not None else store.list_syncs(bucket_id=chosen.bucket_id)
         for sync in syncs:
             yield from _source_findings(services, sync)
 

@@ -39,7 +39,7 @@ def blob_of(content):
 
 
 def kinds(done):
-    assert (done.status == 5) == any(not line["information"] for line in done.lines)
+    assert (done.status == 1) == any(not line["information"] for line in done.lines)
     return {line["kind"] for line in done.lines if not line["information"]}
 
 
@@ -49,16 +49,21 @@ def aged(path, days):
 
 
 def test_a_healthy_home_has_no_findings(filled, mixsync):
-    for arguments in (["live"], ["--all"], ["live", "--data", "--source"], ["--all", "--data", "50%", "--source"]):
+    for arguments in (
+        ["bkt_live"],
+        ["--all"],
+        ["bkt_live", "--data", "--source"],
+        ["--sync", "live", "--data", "50%", "--source"],
+    ):
         done = mixsync("verify", *arguments, "--json")
         assert (done.status, done.out) == (0, "")
-    assert mixsync("verify", "live").out == "No findings.\n"
+    assert mixsync("verify", "bkt_live").out == "No findings.\n"
 
 
 def test_a_home_that_never_ran_has_no_findings(live, mixsync):
     live()
     assert mixsync("verify", "--all", "--data").status == 0
-    assert kinds(mixsync("verify", "live", "--source", "--json")) == {"source_create"}
+    assert kinds(mixsync("verify", "bkt_live", "--source", "--json")) == {"source_create"}
 
 
 def test_a_run_under_way_is_no_finding(filled, mixsync):
@@ -118,7 +123,7 @@ CORRUPTIONS = [
 @pytest.mark.parametrize(("kind", "statement"), CORRUPTIONS, ids=lambda value: value if " " not in value else "")
 def test_a_corruption_of_the_state_store_is_named(filled, mixsync, kind, statement):
     assert all(seed([statement]))
-    for arguments in (["live"], ["--all"]):
+    for arguments in (["bkt_live"], ["--sync", "live"], ["--all"]):
         done = mixsync("verify", *arguments, "--json")
         assert kind in kinds(done)
         told = next(line for line in done.lines if line["kind"] == kind)
@@ -137,11 +142,11 @@ def test_bytes_that_are_gone_cut_or_damaged_are_named(filled, mixsync):
     gone.unlink()
     cut.write_bytes(b"bet")
     damaged.write_bytes(b"gamm!")
-    told = {line["kind"]: line["subject"] for line in mixsync("verify", "live", "--json").lines}
+    told = {line["kind"]: line["subject"] for line in mixsync("verify", "bkt_live", "--json").lines}
     assert told == {"blob_missing": gone.name, "blob_size": cut.name}
-    done = mixsync("verify", "live", "--data", "--json")
+    done = mixsync("verify", "bkt_live", "--data", "--json")
     assert kinds(done) == {"blob_missing", "blob_size", "blob_damaged"}
-    shown = mixsync("verify", "live", "--data")
+    shown = mixsync("verify", "bkt_live", "--data")
     assert [line.split(": ")[:2] for line in sorted(shown.out.splitlines())] == [
         ["blob_damaged", "live"],
         ["blob_missing", "live"],
@@ -157,13 +162,13 @@ def test_a_share_of_the_bytes_is_the_same_each_time(filled, mixsync):
     share = min(int(path.name[:8], 16) for path in paths) / 16**8 * 100 + 0.001
     expected = [min(path.name for path in paths)]
     for _ in range(2):
-        done = mixsync("verify", "live", "--data", f"{share}", "--json")
+        done = mixsync("verify", "bkt_live", "--data", f"{share}", "--json")
         assert [line["subject"] for line in done.lines] == expected
 
 
 def test_a_manifest_that_is_gone_is_named(filled, home, mixsync):
     shutil.rmtree(home / "manifests")
-    assert kinds(mixsync("verify", "live", "--json")) == {"manifest_missing"}
+    assert kinds(mixsync("verify", "bkt_live", "--json")) == {"manifest_missing"}
 
 
 def test_bytes_that_nothing_refers_to_are_information_until_they_are_old(filled, home, mixsync):
@@ -175,7 +180,8 @@ def test_bytes_that_nothing_refers_to_are_information_until_they_are_old(filled,
         0,
         [("unreferenced_blob", True)],
     )
-    assert mixsync("verify", "live", "--json").out == ""
+    assert mixsync("verify", "bkt_live", "--json").out == ""
+    assert mixsync("verify", "--sync", "live", "--json").out == ""
     aged(path, 8)
     assert kinds(mixsync("verify", "--all", "--json")) == {"unreferenced_blob"}
 
@@ -185,8 +191,8 @@ def test_the_source_is_compared_with_the_inventory(filled, source, mixsync):
     source.put(Sample("folder/a.txt", b"changed", "text/plain", metadata={"owner": "ana"}))
     source.delete("other/c.txt")
     try:
-        assert mixsync("verify", "live").status == 0
-        done = mixsync("verify", "live", "--source", "--json")
+        assert mixsync("verify", "bkt_live").status == 0
+        done = mixsync("verify", "bkt_live", "--source", "--json")
     finally:
         source.delete("folder/new.txt")
         source.put(Sample("folder/a.txt", b"alpha", "text/plain", metadata={"owner": "ana"}))
@@ -198,11 +204,14 @@ def test_the_source_is_compared_with_the_inventory(filled, source, mixsync):
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ([], "SYNC"),
-        (["live", "--all"], "SYNC"),
-        (["live", "--data", "0"], "--data"),
-        (["live", "--data", "101"], "--data"),
-        (["live", "--data=nan"], "--data"),
+        ([], "BUCKET"),
+        (["bkt_live", "--all"], "BUCKET"),
+        (["bkt_live", "--sync", "live"], "BUCKET"),
+        (["bkt_alive"], "there is no bucket bkt_alive; did you mean bkt_live?"),
+        (["--sync", "alive"], "there is no sync alive; did you mean live?"),
+        (["bkt_live", "--data", "0"], "--data"),
+        (["bkt_live", "--data", "101"], "--data"),
+        (["bkt_live", "--data=nan"], "--data"),
     ],
 )
 def test_wrong_input_is_told_in_one_sentence(filled, mixsync, arguments, sentence):
@@ -273,5 +282,6 @@ def test_a_second_sync_of_the_bucket_makes_no_findings(live, home, source, mixsy
         applied(services, PART)
     assert mixsync("run", "part").status == 0
     assert mixsync("verify", "--all", "--data", "--source", "--json").out == ""
-    assert mixsync("verify", "part", "--json").out == ""
-    assert mixsync("verify", "live", "--json").out == ""
+    assert mixsync("verify", "--sync", "part", "--json").out == ""
+    assert mixsync("verify", "bkt_live", "--json").out == ""
+    assert mixsync("verify", "--sync", "live", "--json").out == ""
