@@ -24,6 +24,7 @@ MAY_IMPORT = {
 
 VENDORS = {
     "boto3": {"providers.s3"},
+    "awscrt": {"providers.s3"},
     "botocore": {"providers.s3"},
     "obstore": {"providers.s3", "buckets"},
     "googleapiclient": {"providers.google_drive"},

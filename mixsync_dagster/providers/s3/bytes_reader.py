@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import re
 import threading
-from collections.abc import Iterator
-from typing import Protocol
+from collections.abc import Iterator, Mapping
 
 from mixsync_dagster.errors import ItemChanged, ItemCorrupt, MixsyncError, RateLimited
 from mixsync_dagster.model.items import SourceItem
 from mixsync_dagster.ports.clock import Clock
+from mixsync_dagster.providers.s3.checksums import ASKED, Checksum, whole_checksum
 from mixsync_dagster.providers.s3.client import S3Client, refusal_of
 from mixsync_dagster.providers.s3.errors import Refusal, item_error
 from mixsync_dagster.transport.http import HttpAnswer, TruncatedBody
@@ -24,11 +24,9 @@ _LEAST_BYTES_PER_SECOND = 16 * 1024
 _MD5 = re.compile(r"[0-9a-f]{32}")
 _DOTS = re.compile(r"(?:^|/)\.{1,2}(?:/|$)")
 _OK = 200
-
-
-class _Hash(Protocol):
-    def update(self, data: bytes, /) -> None: ...
-    def hexdigest(self) -> str: ...
+_READABLE = (200, 206, 416)
+"""Answers to a ranged request for an object that can be read; 416 where it is empty."""
+_UNEXPLAINED = (400, 401, 403)
 
 
 def plainly_said(key: str) -> bool:
@@ -56,13 +54,16 @@ class BytesReader:
         self._clock = clock
         self._bucket = bucket
         self._etag_is_md5 = etag_is_md5
+        self._keyed_seen = False
         self._throttle = threading.Lock()
         self._refusals = 0
         self._last_wait: float | None = None
 
     def read(self, item: SourceItem) -> Iterator[bytes]:
         """Yield the object's bytes; see Provider.read for the errors."""
-        if item.size_bytes is None or item.size_bytes > SMALL_BYTES or not plainly_said(item.path):
+        # obstore does not tell checksums: it reads what the ETag checks.
+        small = item.size_bytes is not None and item.size_bytes <= SMALL_BYTES and plainly_said(item.path)
+        if not small or self._keyed_seen or not self._etag_checks(item):
             yield from self._stream(item, self._open(item))
             return
         try:
@@ -79,21 +80,34 @@ class BytesReader:
         self._require_version(item, etag)
         if len(data) != item.size_bytes:
             raise _wrong_size(item, len(data))
-        if self._checkable(item) and hashlib.md5(data, usedforsecurity=False).hexdigest() != item.version:
-            self._judge_mismatch(item)
+        if hashlib.md5(data, usedforsecurity=False).hexdigest() != item.version:
+            self._judge_mismatch(item, data)
         yield data
 
-    def head(self, item: SourceItem) -> HttpAnswer:
+    def head(self, item: SourceItem, headers: Mapping[str, str] | None = None) -> HttpAnswer:
         """Return the headers of the object, of the listed version; raises as `read`."""
-        answer = self._client.send("HEAD", item.path.encode())
+        answer = self._client.send("HEAD", item.path.encode(), headers=headers)
         if answer.status != _OK:
-            raise self._error(refusal_of(answer), item)
+            raise self._error(self._explained(refusal_of(answer), item), item)
         answer.close()
         self._require_version(item, answer.headers.get("ETag"))
         return answer
 
+    def _explained(self, refusal: Refusal, item: SourceItem) -> Refusal:
+        """Return the refusal with its code, which an answer to HEAD has no body for.
+
+        The code tells keys that are no longer taken, which end the run, from one object that may not be read.
+        """
+        if refusal.code or refusal.status not in _UNEXPLAINED:
+            return refusal
+        answer = self._client.send("GET", item.path.encode(), headers={"Range": "bytes=0-0"})
+        if answer.status in _READABLE:
+            answer.close()
+            return refusal
+        return refusal_of(answer)
+
     def _open(self, item: SourceItem) -> HttpAnswer:
-        answer = self._client.send("GET", item.path.encode(), headers={"If-Match": f'"{item.version}"'})
+        answer = self._client.send("GET", item.path.encode(), headers={"If-Match": f'"{item.version}"', **ASKED})
         if answer.status != _OK:
             raise self._error(refusal_of(answer), item)
         return answer
@@ -120,8 +134,7 @@ class BytesReader:
         except MixsyncError:
             answer.close()
             raise
-        check = self._checkable(item) and not _keyed(answer)
-        content: _Hash | None = hashlib.md5(usedforsecurity=False) if check else None
+        content = self._check_of(item, answer)
         deadline = self._clock.monotonic() + max(_LEAST_SECONDS, (item.size_bytes or 0) / _LEAST_BYTES_PER_SECOND)
         received = 0
         chunks = answer.chunks(CHUNK_BYTES, lambda: self._clock.monotonic() > deadline)
@@ -137,19 +150,33 @@ class BytesReader:
             chunks.close()
         if item.size_bytes is not None and received != item.size_bytes:
             raise _wrong_size(item, received)
-        if content is not None and content.hexdigest() != item.version:
+        if content is not None and not content.matches():
             raise _wrong_content(item)
 
-    def _checkable(self, item: SourceItem) -> bool:
+    def _check_of(self, item: SourceItem, answer: HttpAnswer) -> Checksum | None:
+        """Return what the bytes are held against: the ETag where it is an MD5, else a checksum that the answer tells.
+
+        None when the service keeps no checksum of the whole object: then only its size and version are checked.
+        """
+        if self._etag_checks(item) and not _keyed(answer):
+            return Checksum(hashlib.md5(usedforsecurity=False), bytes.fromhex(item.version))
+        return whole_checksum(answer.headers)
+
+    def _etag_checks(self, item: SourceItem) -> bool:
         return self._etag_is_md5 and _MD5.fullmatch(item.version) is not None
 
-    def _judge_mismatch(self, item: SourceItem) -> None:
+    def _judge_mismatch(self, item: SourceItem, data: bytes) -> None:
         """Return if the ETag is no MD5 after all, since a key encrypts the object; else raise what is wrong."""
-        answer = self.head(item)
+        answer = self.head(item, ASKED)
         if not _keyed(answer):
             raise _wrong_content(item)
         # A bucket's encryption is a setting of the bucket: asking again for every object would double the requests.
-        self._etag_is_md5 = False
+        self._keyed_seen = True
+        content = whole_checksum(answer.headers)
+        if content is not None:
+            content.update(data)
+            if not content.matches():
+                raise _wrong_content(item)
 
     def _require_version(self, item: SourceItem, etag: str | None) -> None:
         if plain_etag(etag) != item.version:
