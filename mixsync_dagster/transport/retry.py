@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable
 from typing import TypeVar
 
-from tenacity import RetryCallState, Retrying, retry_if_exception
+from tenacity import Retrying, retry_if_exception
 
 from mixsync_dagster.errors import ItemCorrupt, ProviderUnavailable, RateLimited, Throttled
 from mixsync_dagster.ports.clock import Clock
@@ -34,8 +34,9 @@ class Retrier:
     default is 0). A provider that asks for more than `longest_retry_after_seconds` is not waited for. Every other error
     passes at once.
 
-    What a provider asks for holds back every caller, and through `shared` those of other processes. Where another
-    process was asked for more than `longest_retry_after_seconds`, a call raises RateLimited without being made.
+    What a provider asks for holds back every caller, and through `shared` those of other processes. So does, through
+    `shared` alone, a refusal that names no time, for the backoff of the refused call. Where another process was asked
+    for more than `longest_retry_after_seconds`, a call raises RateLimited without being made.
 
     A call inside a call of the same thread repeats nothing, the outer one does: else patience would be multiplied.
     """
@@ -108,39 +109,36 @@ class Retrier:
 
         retrying = Retrying(
             retry=retry_if_exception(lambda error: self._goes_on(error, patience)),
-            wait=lambda state: self._wait_seconds(state, patience),
+            wait=lambda _state: patience.wait_seconds,
             sleep=self._clock.sleep,
             reraise=True,
         )
         return retrying(attempt)
 
     def _goes_on(self, error: BaseException, patience: _Patience) -> bool:
-        if isinstance(error, Throttled):
-            self._note(error)
-            asked = error.retry_after_seconds
-            if asked is not None and asked > self._longest_retry_after_seconds:
-                return False
-        return patience.lasts(error)
-
-    def _note(self, error: Throttled) -> None:
-        """Count a refusal, and hold every caller back when the provider named a time."""
-        with self._lock:
-            if isinstance(error, RateLimited):
-                self._rate_limit_hits += 1
-            asked = error.retry_after_seconds
-            if asked and asked <= self._longest_retry_after_seconds:
-                self._frozen_until = max(self._frozen_until or 0.0, self._clock.monotonic() + asked)
-        if asked and self._shared is not None:
-            self._shared.tell(asked)
-
-    def _wait_seconds(self, state: RetryCallState, patience: _Patience) -> float:
-        error = state.outcome.exception() if state.outcome is not None else None
+        lasts = patience.lasts(error)
         if not isinstance(error, Throttled):
-            return 0.0
+            return lasts
+        self._note(error, patience)
+        asked = error.retry_after_seconds
+        return lasts and (asked is None or asked <= self._longest_retry_after_seconds)
+
+    def _note(self, error: Throttled, patience: _Patience) -> None:
+        """Count a refusal, decide how long its call waits, and hold back the others."""
+        asked = error.retry_after_seconds or 0.0
+        limited = isinstance(error, RateLimited)
         ceiling = min(self._max_wait_seconds, _FIRST_WAIT_SECONDS * 2.0 ** min(patience.failures - 1, 30))
         with self._lock:
+            self._rate_limit_hits += limited
             backoff = self._random.uniform(0.0, ceiling)
-        return (error.retry_after_seconds or 0.0) + backoff
+            if 0 < asked <= self._longest_retry_after_seconds:
+                self._frozen_until = max(self._frozen_until or 0.0, self._clock.monotonic() + asked)
+        patience.wait_seconds = asked + backoff
+        # A service that is no more exact refuses a few calls now and then: one short wait a second is what the looks at
+        # the shared time make of those, where a storm's waits, which grow, are kept by all.
+        quiet = asked or (backoff if limited else 0.0)
+        if quiet and self._shared is not None:
+            self._shared.tell(quiet)
 
     def _heed_others(self) -> None:
         """Hold every caller back when another process was told to wait. Raises RateLimited when that takes too long."""
@@ -178,6 +176,8 @@ class _Patience:
             ItemCorrupt: corrupt,
         }
         self.failures = 0
+        self.wait_seconds = 0.0
+        """Before the next attempt, as the last failure has it."""
 
     def lasts(self, error: BaseException) -> bool:
         for kind in self._left:

@@ -6,9 +6,12 @@ from datetime import timedelta
 
 import pytest
 
+from mixsync_dagster.errors import RateLimited
 from mixsync_dagster.ports.pacing import QuietStore
 from mixsync_dagster.state.store import SqlStateStore
 from mixsync_dagster.testing.clock import SimulatedClock
+from mixsync_dagster.transport.quiet import SharedQuiet
+from mixsync_dagster.transport.retry import Retrier
 
 
 def left(store: QuietStore, connection_id: str = "conn_a") -> int:
@@ -63,3 +66,22 @@ def test_a_clock_that_is_put_back_keeps_nobody_quiet(store, url, clock):
     behind.keep_quiet("conn_a", 5.0)
     assert behind.quiet_seconds("conn_a") == 5.0
     behind.close()
+
+
+def test_two_workers_keep_the_backoff_of_a_refusal_that_names_no_time(store, url, clock):
+    def refuse():
+        raise RateLimited("slow down.")
+
+    other = SqlStateStore.open(url, clock=clock, key=b"k" * 32)
+    refused = Retrier(clock, shared=SharedQuiet(store, "conn_a", clock), rate_limit_attempts=1, seed=3)
+    with pytest.raises(RateLimited):
+        refused.call(refuse)
+    told_seconds = other.quiet_seconds("conn_a")
+    assert 0 < told_seconds <= 1
+    waiting = Retrier(clock, shared=SharedQuiet(other, "conn_a", clock))
+    assert waiting.call(clock.monotonic) >= told_seconds
+    free = Retrier(clock, shared=SharedQuiet(other, "conn_b", clock))
+    slept = len(clock.slept)
+    free.call(clock.monotonic)
+    assert len(clock.slept) == slept
+    other.close()

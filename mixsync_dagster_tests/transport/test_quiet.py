@@ -1,8 +1,10 @@
 """One limit for all workers of a connection: what one is told, the others heed."""
 
+import contextlib
+
 import pytest
 
-from mixsync_dagster.errors import RateLimited, StoreUnavailable
+from mixsync_dagster.errors import ProviderUnavailable, RateLimited, StoreUnavailable
 from mixsync_dagster.testing.clock import SimulatedClock
 from mixsync_dagster.transport.quiet import LONGEST_SECONDS, SharedQuiet
 from mixsync_dagster.transport.retry import Retrier
@@ -127,8 +129,32 @@ def test_a_storm_is_written_once(board, worker):
     assert len(board.writes) == 1
 
 
-def test_a_refusal_without_a_time_is_nobody_elses_business(board, worker):
+def test_the_backoff_of_a_refusal_without_a_time_is_kept_by_the_others(clock, board, worker):
+    refuse(worker(seed=3), None)
+    # One call's waits, written as far as they reach a second beyond what is known.
+    assert all(connection == "conn_a" and 0 < seconds <= 60 for connection, seconds in board.writes)
+    until = board.until["conn_a"]
+    assert until - clock.monotonic() > 5
+    assert worker().call(clock.monotonic) >= until
+
+
+def test_a_refusal_without_a_time_that_ends_the_patience_is_told_as_well(board, worker):
     refuse(worker(rate_limit_attempts=1), None)
+    [(_, seconds)] = board.writes
+    assert 0 < seconds <= 1
+
+
+def test_no_backoff_is_longer_than_a_worker_itself_would_wait(board, worker):
+    refuse(worker(max_wait_seconds=4.0), None)
+    assert 2 < max(seconds for _, seconds in board.writes) <= 4
+
+
+def test_an_outage_is_nobody_elses_business(board, worker):
+    def operation():
+        raise ProviderUnavailable("nobody answers.")
+
+    with pytest.raises(ProviderUnavailable):
+        worker().call(operation)
     assert board.writes == []
 
 
@@ -185,3 +211,34 @@ def test_workers_do_not_all_come_back_at_the_same_moment(board, worker):
         times.add(retrier.call(clock.monotonic))
     assert len(times) == 20
     assert 40 <= min(times) < max(times) <= 41
+
+
+@pytest.mark.parametrize("asked_seconds", [None, 30.0], ids=["no time named", "half a minute named"])
+@pytest.mark.parametrize("seed", range(10))
+def test_two_minutes_after_a_storm_work_is_as_fast_as_before(clock, board, worker, asked_seconds, seed):
+    storm = (60.0, 360.0)
+    answered_at = []
+
+    def operation():
+        clock.advance(0.1)
+        if storm[0] <= clock.monotonic() < storm[1]:
+            # Every now and then another worker is refused at the same time, and begins its longest wait.
+            if len(board.writes) % 5 == 4:
+                board.keep_quiet("conn_a", 60.0)
+            raise RateLimited("slow down", retry_after_seconds=asked_seconds)
+        answered_at.append(clock.monotonic())
+
+    busy = worker(seed=seed)
+    while clock.monotonic() < storm[1] + 180:
+        with contextlib.suppress(RateLimited):
+            # A run whose patience ends is followed by the next one.
+            busy.call(operation)
+
+    def within(begin, end):
+        return sum(begin <= at < end for at in answered_at)
+
+    before, after = within(0, 60), within(storm[1] + 120, storm[1] + 180)
+    assert before > 590
+    assert after >= 0.8 * before
+    # And most of it is back a minute earlier.
+    assert within(storm[1] + 62, storm[1] + 122) >= 0.8 * before
