@@ -6,7 +6,9 @@
     |  |- NotFound             a named connection, bucket, sync or object does not exist
     |  |- Conflict             the request does not fit the present state (paused, name taken, in use)
     |  |- PathNotFound         the source path does not exist at the provider
-    |  `- AccessDenied         the provider refuses these credentials or rights
+    |  |- AccessDenied         the provider refuses these credentials or rights
+    |  |  `- BucketDenied      the bucket's service refuses the key -> the sync pauses at once
+    |  `- AddressRefused       a host stands at an address that this installation does not connect to
     |- Throttled               somebody asked us to wait -> wait, then the same step again; no attempt is counted
     |  |- RateLimited          the provider said slow down (429, 503 SlowDown)
     |  `- ProviderUnavailable  an outage: no answer, 5xx, connection reset before the answer
@@ -16,6 +18,7 @@
     |  |- ItemChanged          it changed since it was listed -> transient; planned again from a fresh listing
     |  |- ItemCorrupt          bytes do not match size or checksum -> transient; of most items at once: an outage
     |  |- ItemUnanswered       no answer for it while others are answered -> transient; of most items at once: an outage
+    |  |- ItemRefused          the bucket's service does not take it -> permanent: quarantined at once
     |  |- ItemUnreadable       archived, forbidden, name cannot be said -> permanent: quarantined at once
     |  `- MappingFailed        a required field is missing or a value is unusable -> transient (may be repaired)
     |- AlreadyLocked           another worker runs this sync -> outcome skipped
@@ -88,6 +91,14 @@ class AccessDenied(ConfigurationError):
     """The provider refuses the credentials or the rights that they carry."""
 
 
+class AddressRefused(ConfigurationError):
+    """A host stands at an address that this installation does not connect to; nothing was sent."""
+
+
+class BucketDenied(AccessDenied):
+    """The bucket's service refuses the key or its rights: the sync pauses, for every run would only ask again."""
+
+
 class Throttled(MixsyncError):
     """Somebody asked us to wait; objects are innocent and no attempt of theirs is counted."""
 
@@ -157,6 +168,20 @@ class ItemUnreadable(ItemError):
     may_be_outage: ClassVar[bool] = False
 
     def __init__(self, message: str, *, error_type: str) -> None:
+        super().__init__(message)
+        self.error_type = error_type  # type: ignore[misc]  # narrows the class default per instance on purpose
+
+
+class ItemRefused(ItemError):
+    """The bucket's service does not take the item; asked again without a change, it would say the same.
+
+    `error_type` is chosen per instance: `too_large`, `validation_error` or `refused`.
+    """
+
+    permanent: ClassVar[bool] = True
+    may_be_outage: ClassVar[bool] = False
+
+    def __init__(self, message: str, *, error_type: str = "refused") -> None:
         super().__init__(message)
         self.error_type = error_type  # type: ignore[misc]  # narrows the class default per instance on purpose
 

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from mixsync_dagster.errors import ConfigurationError, FieldProblem, InvalidInput
+from mixsync_dagster.transport.addresses import AddressPolicy
+from mixsync_dagster.transport.fetch_hosts import FetchHosts
 
 PREFIX = "MIXSYNC_"
 
@@ -44,6 +46,12 @@ SETTING_ROWS: tuple[SettingRow, ...] = (
         "the contents of <home>/secret.key",
         "base64 of 32 bytes, or a passphrase of at least 32 characters",
         "Encrypts the credentials in the state store.",
+    ),
+    SettingRow(
+        "MIXSYNC_OLD_SECRET_KEYS",
+        "-",
+        "keys as MIXSYNC_SECRET_KEY takes them, one a line",
+        "Keys before the present one, until `mixsync keys rotate-secret` has encrypted everything anew.",
     ),
     SettingRow(
         "MIXSYNC_BLOB_URL",
@@ -105,6 +113,42 @@ SETTING_ROWS: tuple[SettingRow, ...] = (
         "the path of a PEM file that exists",
         "Certificates that every client trusts.",
     ),
+    SettingRow(
+        "MIXSYNC_ALLOWED_ADDRESSES",
+        "-",
+        "host names, *.names, addresses and CIDR ranges, separated by commas",
+        "What may be connected to besides public addresses where users name the host.",
+    ),
+    SettingRow(
+        "MIXSYNC_FETCH_HOSTS",
+        "-",
+        "host, *.host or * for all, each also with http:// before it and :port behind it, separated by commas",
+        "Hosts whose URLs in a table's column are fetched as blobs; unset, none are.",
+    ),
+    SettingRow(
+        "MIXSYNC_FETCH_BYTES",
+        "1073741824",
+        "a whole number from 1 to 1099511627776 (bytes)",
+        "Longest content that is fetched from a URL.",
+    ),
+    SettingRow(
+        "MIXSYNC_FETCH_SECONDS",
+        "300",
+        "a number from 0.1 to 86400 (seconds)",
+        "Longest time that fetching a URL may take, redirects and all bytes included.",
+    ),
+    SettingRow(
+        "MIXSYNC_TENANT_ROLES",
+        "false",
+        "true or false",
+        "Whether connections of organisations other than `local` may assume AWS roles by this machine's own identity.",
+    ),
+    SettingRow(
+        "MIXSYNC_AUDIT_DAYS",
+        "400",
+        "a number from 1 to 3650 (days)",
+        "How long the record of who changed what is kept.",
+    ),
 )
 """All settings, in the order in which they are documented."""
 
@@ -122,6 +166,7 @@ class Settings:
     database_url: str
     secret_key: str | None = None
     """None: the key file under the home folder holds it."""
+    old_secret_keys: tuple[str, ...] = ()
     blob_url: str | None = None
     """None: a folder under the home folder."""
     spool_url: str | None = None
@@ -135,6 +180,14 @@ class Settings:
     syncs_dir: Path | None = None
     log_format: str = "text"
     ca_bundle: Path | None = None
+    allowed_addresses: tuple[str, ...] = ()
+    """Entries of AddressPolicy.of."""
+    fetch_hosts: tuple[str, ...] = ()
+    """Entries of FetchHosts.of; without one, no URL is fetched."""
+    fetch_bytes: int = 1024 * 1024 * 1024
+    fetch_seconds: float = 300.0
+    tenant_roles: bool = False
+    audit_days: float = 400.0
 
     @classmethod
     def load(cls, environ: Mapping[str, str] | None = None) -> Settings:
@@ -231,6 +284,16 @@ def _log_format(text: str) -> str:
     return text
 
 
+def _lines(text: str) -> tuple[str, ...]:
+    return tuple(line.strip() for line in text.splitlines() if line.strip())
+
+
+def _yes_or_no(text: str) -> bool:
+    if text not in ("true", "false"):
+        raise ValueError(text)
+    return text == "true"
+
+
 def _folder(text: str) -> Path:
     path = Path(text).expanduser().absolute()
     if not path.is_dir():
@@ -245,9 +308,19 @@ def _file(text: str) -> Path:
     return path
 
 
+def _entries(check: Callable[[tuple[str, ...]], object]) -> Callable[[str], tuple[str, ...]]:
+    def parse(text: str) -> tuple[str, ...]:
+        entries = tuple(entry.strip() for entry in text.split(","))
+        check(entries)
+        return entries
+
+    return parse
+
+
 _PARSERS: Mapping[str, tuple[str, Callable[[str], Any]]] = {
     "MIXSYNC_DATABASE_URL": ("database_url", _beginning_with(_DATABASE_SCHEMES)),
     "MIXSYNC_SECRET_KEY": ("secret_key", str),
+    "MIXSYNC_OLD_SECRET_KEYS": ("old_secret_keys", _lines),
     "MIXSYNC_BLOB_URL": ("blob_url", _beginning_with(_BLOB_SCHEMES)),
     "MIXSYNC_SPOOL_URL": ("spool_url", _beginning_with(_SPOOL_SCHEMES)),
     "MIXSYNC_NAMED_SYNCS": ("named_syncs", _whole(0, 200)),
@@ -258,9 +331,15 @@ _PARSERS: Mapping[str, tuple[str, Callable[[str], Any]]] = {
     "MIXSYNC_SYNCS_DIR": ("syncs_dir", _folder),
     "MIXSYNC_LOG_FORMAT": ("log_format", _log_format),
     "MIXSYNC_CA_BUNDLE": ("ca_bundle", _file),
+    "MIXSYNC_ALLOWED_ADDRESSES": ("allowed_addresses", _entries(AddressPolicy.of)),
+    "MIXSYNC_FETCH_HOSTS": ("fetch_hosts", _entries(FetchHosts.of)),
+    "MIXSYNC_FETCH_BYTES": ("fetch_bytes", _whole(1, 1024**4)),
+    "MIXSYNC_FETCH_SECONDS": ("fetch_seconds", _number(0.1, 86400)),
+    "MIXSYNC_TENANT_ROLES": ("tenant_roles", _yes_or_no),
+    "MIXSYNC_AUDIT_DAYS": ("audit_days", _number(1, 3650)),
 }
 
-_SECRETS = frozenset({"MIXSYNC_SECRET_KEY", "MIXSYNC_DATABASE_URL"})
+_SECRETS = frozenset({"MIXSYNC_SECRET_KEY", "MIXSYNC_OLD_SECRET_KEYS", "MIXSYNC_DATABASE_URL"})
 """Settings whose value no message may repeat; a database URL may hold a password."""
 
 

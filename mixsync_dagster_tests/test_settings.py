@@ -37,6 +37,10 @@ def test_every_setting_is_read(tmp_path):
         "MIXSYNC_SYNCS_DIR": str(tmp_path),
         "MIXSYNC_LOG_FORMAT": "json",
         "MIXSYNC_CA_BUNDLE": str(pem),
+        "MIXSYNC_ALLOWED_ADDRESSES": "minio.lan, 10.1.0.0/16",
+        "MIXSYNC_FETCH_HOSTS": "cdn.example, http://*:8080",
+        "MIXSYNC_FETCH_BYTES": "1000",
+        "MIXSYNC_FETCH_SECONDS": "1.5",
     }
     assert set(given) == {row.name for row in SETTING_ROWS}
     assert Settings.load(given) == Settings(
@@ -53,6 +57,10 @@ def test_every_setting_is_read(tmp_path):
         syncs_dir=tmp_path,
         log_format="json",
         ca_bundle=pem,
+        allowed_addresses=("minio.lan", "10.1.0.0/16"),
+        fetch_hosts=("cdn.example", "http://*:8080"),
+        fetch_bytes=1000,
+        fetch_seconds=1.5,
     )
 
 
@@ -73,6 +81,14 @@ def test_every_setting_of_the_table_has_a_field_and_the_other_way_round():
         ("LOG_FORMAT", "xml", "MIXSYNC_LOG_FORMAT: xml is not accepted; give text or json."),
         ("BLOB_URL", "/b", "MIXSYNC_BLOB_URL: /b is not accepted; give a file://, s3://, gs:// or az:// URL."),
         ("SPOOL_URL", "az://b", "MIXSYNC_SPOOL_URL: az://b is not accepted; give a file://, s3:// or gs:// URL."),
+        (
+            "ALLOWED_ADDRESSES",
+            "minio.lan,10.0.0.0/33",
+            (
+                "MIXSYNC_ALLOWED_ADDRESSES: minio.lan,10.0.0.0/33 is not accepted; give host names, *.names, addresses "
+                "and CIDR ranges, separated by commas."
+            ),
+        ),
         (
             "SYNCS_DIR",
             "/absent/folder",

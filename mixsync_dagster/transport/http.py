@@ -12,12 +12,15 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http.client import HTTPException, IncompleteRead
 from math import isfinite
+from typing import Any, BinaryIO
 
 import urllib3
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import HTTPError, InsecureRequestWarning, ProtocolError
 
 from mixsync_dagster.errors import ProviderUnavailable
+from mixsync_dagster.transport.addresses import AddressPolicy
+from mixsync_dagster.transport.dialing import GuardedHttpPool, GuardedHttpsPool
 from mixsync_dagster.transport.redact import summary
 
 _RECEIVE_BYTES = 256 * 1024
@@ -42,6 +45,8 @@ class HttpSettings:
     """Longest silence on an open connection, not the longest answer."""
     max_connections: int = 256
     """Connections kept open between requests; more may exist while more threads ask at once."""
+    addresses: AddressPolicy | None = None
+    """Where connections may go; None: anywhere, as suits a host that no user named."""
 
 
 class HttpAnswer:
@@ -118,30 +123,36 @@ class HttpPool:
         if settings.verify is False:
             # The connection's owner said so; a warning with every request would only drown the log.
             urllib3.disable_warnings(InsecureRequestWarning)
+        options: dict[str, Any] = {"timeout": timeout, "maxsize": settings.max_connections}
+        if settings.addresses is not None:
+            options["addresses"] = settings.addresses
         if settings.scheme == "https":
-            self._pool = HTTPSConnectionPool(
+            pool = HTTPSConnectionPool if settings.addresses is None else GuardedHttpsPool
+            self._pool = pool(
                 settings.host,
                 settings.port,
-                timeout=timeout,
-                maxsize=settings.max_connections,
                 cert_reqs="CERT_NONE" if settings.verify is False else "CERT_REQUIRED",
                 ca_certs=settings.verify if isinstance(settings.verify, str) else None,
+                **options,
             )
         else:
-            self._pool = HTTPConnectionPool(
-                settings.host, settings.port, timeout=timeout, maxsize=settings.max_connections
-            )
+            plain = HTTPConnectionPool if settings.addresses is None else GuardedHttpPool
+            self._pool = plain(settings.host, settings.port, **options)
 
-    def send(self, method: str, target: str, headers: Mapping[str, str]) -> HttpAnswer:
-        """Send one request without a body and return its answer, whatever its status.
+    def send(
+        self, method: str, target: str, headers: Mapping[str, str], body: bytes | BinaryIO | None = None
+    ) -> HttpAnswer:
+        """Send one request and return its answer, whatever its status.
 
-        `target` is path and query, percent-encoded, and goes over the wire as it is. Raises ProviderUnavailable when
-        the origin cannot be reached or ends the connection without an answer.
+        `target` is path and query, percent-encoded, and goes over the wire as it is. A `body` that is a file is sent
+        from its position on, a piece at a time; `headers` have to tell its Content-Length. Raises ProviderUnavailable
+        when the origin cannot be reached or ends the connection without an answer, AddressRefused by `addresses`.
         """
         try:
             response = self._pool.urlopen(
                 method,
                 target,
+                body=body,
                 headers=headers,
                 retries=False,
                 redirect=False,

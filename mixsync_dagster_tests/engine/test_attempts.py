@@ -14,6 +14,7 @@ from mixsync_dagster import errors
 from mixsync_dagster.engine.attempts import BREAKER_RUNS
 from mixsync_dagster.errors import (
     AccessDenied,
+    AddressRefused,
     ConfigurationError,
     CursorExpired,
     ItemChanged,
@@ -67,6 +68,7 @@ OF_THE_RUN = {
     Throttled("wait."): "interrupted",
     CursorExpired("the position is refused."): "interrupted",
     AccessDenied("the key is refused."): "failed",
+    AddressRefused("the host stands at a private address."): "failed",
     ConfigurationError("the region is wrong."): "failed",
     PathNotFound("the bucket is gone."): "failed",
     StoreUnavailable("the disk is full."): "interrupted",
