@@ -13,7 +13,7 @@ from mixsync_dagster.engine.context import SyncRun, SyncView
 from mixsync_dagster.engine.listing import SHARD_SECONDS, last_of_each, list_items, until_cap
 from mixsync_dagster.errors import CursorExpired, ProviderUnavailable
 from mixsync_dagster.model.columns import column
-from mixsync_dagster.model.items import SHARD_ROWS, Shard
+from mixsync_dagster.model.items import SHARD_ROWS, RejectedItem, Shard
 from mixsync_dagster.model.progress import PassKind
 from mixsync_dagster.ports.provider import ChangeFeed, ChangePage, Cursor
 
@@ -66,7 +66,7 @@ def _shards(view: SyncView, pages: Iterator[ChangePage], shard_rows: int) -> Ite
     began = clock.monotonic()
     for page in pages:
         gathered.append(page)
-        changes = sum(one.items.num_rows + len(one.removed) for one in gathered)
+        changes = sum(one.items.num_rows + len(one.removed) + len(one.rejected) for one in gathered)
         if page.caught_up or changes >= shard_rows or clock.monotonic() - began >= SHARD_SECONDS:
             yield _join(number, gathered)
             number += 1
@@ -76,18 +76,27 @@ def _shards(view: SyncView, pages: Iterator[ChangePage], shard_rows: int) -> Ite
 def _join(number: int, pages: list[ChangePage]) -> Shard:
     """Return the pages as one shard: of several changes of an item, the last one counts."""
     gone: set[str] = set()
+    rejected: dict[str, RejectedItem] = {}
     for page in pages:
-        gone.difference_update(page.items.column("source_object_id").to_pylist())
+        there = page.items.column("source_object_id").to_pylist()
+        refused = {one.source_object_id: one for one in page.rejected}
+        for identity in (*there, *page.removed):
+            rejected.pop(identity, None)
+        gone.difference_update(there, refused)
         gone.update(page.removed)
+        rejected.update(refused)
     table = last_of_each(pa.concat_tables([page.items for page in pages]))
-    if gone:
+    # Told before it was gone, or before it became what cannot be a row.
+    former = gone.union(rejected)
+    if former:
         ids = table.column("source_object_id")
-        table = table.filter(pc.invert(pc.is_in(ids, value_set=column(sorted(gone), pa.string()))))
+        table = table.filter(pc.invert(pc.is_in(ids, value_set=column(sorted(former), pa.string()))))
     return Shard(
         number=number,
         table=table.combine_chunks(),
         cursor=pages[-1].cursor,
-        discovered=table.num_rows,
+        discovered=table.num_rows + len(rejected),
+        rejected=tuple(rejected.values()),
         gone=tuple(sorted(gone)),
         caught_up=pages[-1].caught_up,
     )

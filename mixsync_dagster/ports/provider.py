@@ -133,9 +133,14 @@ class ChangeFeed(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ChangePage:
-    """One slice of a change feed: changed items, ids that are gone, and the position after both."""
+    """One slice of a change feed: changed items, ids that are gone, and the position after both.
+
+    `rejected` are changed items that cannot be rows, as in a listing; they become dead letters. An id is named by one
+    of the three only.
+    """
 
     items: pa.Table
     removed: tuple[str, ...]
     cursor: Cursor
     caught_up: bool
+    rejected: tuple[RejectedItem, ...] = ()

@@ -54,7 +54,7 @@ class MemoryFeedProvider(MemoryProvider):
 
     def changes(self, after: Cursor) -> Iterator[ChangePage]:
         """Yield the log's entries, a page of them at a time; an empty log gives one empty page."""
-        position = int(after)
+        position = self._position(after)
         while True:
             self._note("changes", str(position))
             if position < self._logged.forgotten:
@@ -65,13 +65,22 @@ class MemoryFeedProvider(MemoryProvider):
             there = [path for path in named if path in self._logged.files]
             gone = tuple(self._identity(path) for path in named if path not in self._logged.files)
             caught_up = position >= len(self._logged.log)
-            yield ChangePage(self._table(there), gone, Cursor(str(position)), caught_up=caught_up)
+            cursor = Cursor(str(position))
+            yield ChangePage(self._table(there), gone, cursor, caught_up=caught_up, rejected=self._rejected(there))
             if caught_up:
                 return
 
     def probe(self, after: Cursor) -> Probe:
         """Return whether the log is longer."""
         self._note("probe", str(after))
-        if int(after) < self._logged.forgotten:
+        position = self._position(after)
+        if position < self._logged.forgotten:
             raise CursorExpired("The position is too old.")
-        return Probe.CHANGED if len(self._logged.log) > int(after) else Probe.NOTHING_NEW
+        return Probe.CHANGED if len(self._logged.log) > position else Probe.NOTHING_NEW
+
+    @staticmethod
+    def _position(after: Cursor) -> int:
+        try:
+            return int(after)
+        except ValueError:
+            raise CursorExpired("The position is none of this feed.") from None

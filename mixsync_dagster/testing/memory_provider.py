@@ -8,11 +8,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import quote, unquote
 
 import pyarrow as pa
 
-from mixsync_dagster.errors import ItemChanged, ItemVanished, PathNotFound
-from mixsync_dagster.model.items import ITEM_SCHEMA, SourceItem, Span
+from mixsync_dagster.errors import CursorExpired, ItemChanged, ItemVanished, PathNotFound
+from mixsync_dagster.model.items import ITEM_SCHEMA, RejectedItem, SourceItem, Span
 from mixsync_dagster.ports.provider import Capabilities, Cursor, Page
 
 
@@ -27,6 +28,8 @@ class MemoryFile:
     metadata: Mapping[str, str] = field(default_factory=dict)
     version: str = ""
     unreadable: str | None = None
+    rejected: str | None = None
+    """Why the file cannot be a row, where it cannot; listings and feeds then tell it as rejected."""
 
     def __post_init__(self) -> None:
         if not self.version:
@@ -87,7 +90,7 @@ class MemoryProvider:
     def list_pages(self, after: Cursor | None = None, *, hints: Sequence[str] = ()) -> Iterator[Page]:
         """Yield pages in the order of code points; what is added behind the position while listing is seen."""
         del hints
-        position = None if after is None else str(after)
+        position = None if after is None else _path_of(after)
         while True:
             self._note("list", position or "")
             rest = sorted(
@@ -99,11 +102,12 @@ class MemoryProvider:
             last = len(rest) <= self._page_rows
             yield Page(
                 items=self._table(chosen),
-                cursor=None if last else Cursor(chosen[-1]),
+                cursor=None if last else Cursor(quote(chosen[-1])),
                 span=Span(
                     None if position is None else self._identity(position),
                     None if last else self._identity(chosen[-1]),
                 ),
+                rejected=self._rejected(chosen),
             )
             if last:
                 return
@@ -121,11 +125,14 @@ class MemoryProvider:
                 yield chunk
 
     def read_attributes(self, item: SourceItem, kinds: frozenset[str]) -> Mapping[str, Mapping[str, Any]]:
-        """Return tags and metadata as far as they are wanted."""
+        """Return tags and metadata as far as they are wanted; names of metadata in lower case."""
         self._note("attributes", item.path)
         file = self._file(item)
-        known: dict[str, Mapping[str, Any]] = {"tag": file.tags, "metadata": file.metadata}
-        return {kind: known[kind] for kind in kinds}
+        if file.version != item.version:
+            raise ItemChanged(f"{item.path} changed since it was listed.")
+        metadata = {name.lower(): value for name, value in file.metadata.items()}
+        known: dict[str, Mapping[str, Any]] = {"tag": file.tags, "metadata": metadata}
+        return {kind: values for kind, values in known.items() if kind in kinds}
 
     def close(self) -> None:
         """Do nothing."""
@@ -144,7 +151,16 @@ class MemoryProvider:
     def _identity(self, path: str) -> str:
         return f"{self._container}/{path}"
 
+    def _rejected(self, paths: Sequence[str]) -> tuple[RejectedItem, ...]:
+        told = [(path, self._storage.files[path].rejected) for path in paths]
+        return tuple(
+            RejectedItem(self._identity(path), path, "unsupported_name", message)
+            for path, message in told
+            if message is not None
+        )
+
     def _table(self, paths: Sequence[str]) -> pa.Table:
+        paths = [path for path in paths if self._storage.files[path].rejected is None]
         files = [self._storage.files[path] for path in paths]
         columns: dict[str, list[Any]] = {
             "source_object_id": [self._identity(path) for path in paths],
@@ -158,3 +174,11 @@ class MemoryProvider:
             "native": [None] * len(paths),
         }
         return pa.table(columns, schema=ITEM_SCHEMA)
+
+
+def _path_of(cursor: Cursor) -> str:
+    """Return the path that a position in a listing stands for. Raises CursorExpired for any other text."""
+    path = unquote(cursor)
+    if quote(path) != cursor:
+        raise CursorExpired("The position is none of a listing.")
+    return path

@@ -14,6 +14,7 @@ import pytest
 from mixsync_dagster.state.database import Database
 from mixsync_dagster.state.migrate import upgrade
 from mixsync_dagster.testing.clock import SimulatedClock
+from mixsync_dagster.testing.memory_feed import LoggedStorage, MemoryFeedProvider
 from mixsync_dagster_tests.engine.support import World
 
 MEMORY = "/dev/shm"
@@ -50,3 +51,16 @@ def make_world(template: Path) -> Iterator[Callable[..., World]]:
 def world(make_world: Callable[..., World]) -> World:
     """A world whose sync has the default settings."""
     return make_world()
+
+
+@pytest.fixture
+def fed(make_world: Callable[..., World]) -> Callable[..., World]:
+    """Make worlds whose provider has a change feed."""
+
+    def make(*, page_rows: int = 3, **settings: Any) -> World:
+        world = make_world(**settings)
+        world.storage = LoggedStorage()
+        world.provider = MemoryFeedProvider(world.storage, page_rows=page_rows)
+        return world
+
+    return make

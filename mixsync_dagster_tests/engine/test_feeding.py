@@ -14,23 +14,10 @@ from mixsync_dagster.engine.probing import probe_sync
 from mixsync_dagster.errors import ItemCorrupt, ProviderUnavailable
 from mixsync_dagster.model.items import Shard
 from mixsync_dagster.ports.provider import ChangePage, Cursor, Probe
-from mixsync_dagster.testing.memory_feed import LoggedStorage, MemoryFeedProvider
+from mixsync_dagster.testing.memory_feed import MemoryFeedProvider
 from mixsync_dagster_tests.engine.support import SYNC, Crash, MortalStore, World
 
 DAY = timedelta(days=1).total_seconds()
-
-
-@pytest.fixture
-def fed(make_world: Callable[..., World]) -> Callable[..., World]:
-    """Make worlds whose provider has a change feed."""
-
-    def make(*, page_rows: int = 3, **settings: Any) -> World:
-        world = make_world(**settings)
-        world.storage = LoggedStorage()
-        world.provider = MemoryFeedProvider(world.storage, page_rows=page_rows)
-        return world
-
-    return make
 
 
 def asked(world: World) -> dict[str, int]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
 
 from mixsync_dagster.errors import CursorExpired, ProviderUnavailable
 from mixsync_dagster.ports.clock import Clock
@@ -19,7 +18,7 @@ from mixsync_dagster.providers.sharepoint.delta import DeltaPage, delta_of, fetc
 from mixsync_dagster.providers.sharepoint.errors import Refusal, feed_error, request_error
 from mixsync_dagster.providers.sharepoint.finding import Finder
 from mixsync_dagster.providers.sharepoint.listing import delta_pages, note_folders, shown
-from mixsync_dagster.providers.sharepoint.rows import identity_of, rows_of
+from mixsync_dagster.providers.sharepoint.rows import Rows, identity_of, rows_of
 from mixsync_dagster.providers.sharepoint.tree import FolderLost, FolderTree
 
 
@@ -44,11 +43,11 @@ class Feed:
     def changes(self, after: Cursor) -> Iterator[ChangePage]:
         """Yield what changed; see ChangeFeed.changes. One request when nothing did.
 
-        Files outside the scope are told as removed, whether they ever were inside; one whose folder may not be read
-        is left to the next full listing. What lies below a changed folder is
-        told in pages of its own, whose positions begin the same page again. Raises CursorExpired when the service no
-        longer takes the position, when the source path names another folder now, and when a folder was deleted: its
-        content is not told, and an empty folder does not tell that it is one.
+        Files outside the scope are told as removed, whether they ever were inside; one whose folder may not be read is
+        rejected. What lies below a changed folder is told in pages of its own, whose positions begin the same page
+        again. Raises CursorExpired when the service no longer takes the position, when the source path names another
+        folder now, and when a folder was deleted: its content is not told, and an empty folder does not tell that it
+        is one.
         """
         position = self._position(after)
         scope, link = position.scope, position.link
@@ -59,13 +58,14 @@ class Feed:
             note_folders(tree, page.entries)
             if folders:
                 self._require_same(scope)
-                for step, (items, outside) in enumerate(self._below(scope, tree, folders), start=1):
+                for step, rows in enumerate(self._below(scope, tree, folders), start=1):
                     again = encode(Position("feed", scope, link), step=step)
-                    yield ChangePage(items, outside, again, caught_up=False)
+                    yield ChangePage(rows.table, rows.outside, again, caught_up=False, rejected=rows.rejected)
             rows = rows_of(page.entries, scope.drive_id, scope.root, tree)
             deleted = tuple(identity_of(scope.drive_id, one["id"]) for one in page.entries if "deleted" in one)
             cursor = encode(Position("feed", scope, page.link))
-            yield ChangePage(rows.table, rows.outside + deleted, cursor, caught_up=page.next_link is None)
+            ended = page.next_link is None
+            yield ChangePage(rows.table, rows.outside + deleted, cursor, caught_up=ended, rejected=rows.rejected)
             if page.next_link is None:
                 return
             link = page.next_link
@@ -95,8 +95,8 @@ class Feed:
         if self._finder.find() != scope:
             raise CursorExpired("The source path names another folder than before; everything is listed again.")
 
-    def _below(self, scope: Scope, tree: FolderTree, folders: list[str]) -> Iterator[tuple[Any, tuple[str, ...]]]:
-        """Yield what lies below the topmost of these folders: rows inside the scope, identities outside of it."""
+    def _below(self, scope: Scope, tree: FolderTree, folders: list[str]) -> Iterator[Rows]:
+        """Yield what lies below the topmost of these folders."""
         covered = "\n"
         for path, folder_id in sorted(self._paths(tree, folders)):
             if path.startswith(covered):
@@ -106,8 +106,8 @@ class Feed:
             for page in delta_pages(self._first_below, self._next_below, place, None):
                 note_folders(tree, page.entries)
                 rows = rows_of(page.entries, scope.drive_id, scope.root, tree)
-                if rows.table.num_rows or rows.outside:
-                    yield rows.table, rows.outside
+                if rows.table.num_rows or rows.outside or rows.rejected:
+                    yield rows
 
     def _paths(self, tree: FolderTree, folders: list[str]) -> Iterator[tuple[str, str]]:
         for folder_id in folders:

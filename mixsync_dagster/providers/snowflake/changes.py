@@ -106,7 +106,7 @@ class ChangesFeed:
     def _page(self, builder: RowBuilder, changed: list[_Changed], cursor: Cursor, *, caught_up: bool) -> ChangePage:
         built = builder.build([one.row for one in changed if one.row is not None])
         removed = tuple(builder.identity(one.key_json) for one in changed if one.row is None)
-        return ChangePage(built.items, removed, cursor, caught_up)
+        return ChangePage(built.items, removed, cursor, caught_up, built.rejected)
 
     def _by_key(self, rows: Iterator[Row]) -> Iterator[_Changed]:
         """Yield one entry a key: an update is a DELETE and an INSERT of the same key."""

@@ -98,7 +98,7 @@ class WatermarkFeed:
             if not last:
                 where = None if built.last_key is None else [built.last_watermark, *built.last_key]
                 cursor = self._cursor(position, target, where, page=number)
-            yield ChangePage(built.items, (), cursor, caught_up=last)
+            yield ChangePage(built.items, (), cursor, caught_up=last, rejected=built.rejected)
         if number == 0:
             yield ChangePage(empty_items(), (), self._cursor(target), caught_up=True)
 

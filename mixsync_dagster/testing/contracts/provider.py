@@ -1,167 +1,103 @@
 """What every provider of files has to do.
 
-Bind it in an adapter's tests:
+Bind the suites of what a provider declares in an adapter's tests:
 
-    class TestMyProvider(ProviderContract):
+    class TestMyProvider(ProviderContract, ChangeFeedContract, AttributeSourceContract):
         @pytest.fixture
         def world(self) -> ProviderWorld: ...
 
-What a provider declares in its capabilities decides which tests run; one test checks that the declaration is honest.
+What a provider declares in its capabilities decides which tests run: the others are skipped. `PowersContract` checks
+that the declaration is honest, and that the suites of all declared powers are bound.
 """
 
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import pytest
 
 from mixsync_dagster.errors import CursorExpired, ItemChanged, ItemVanished, PathNotFound
 from mixsync_dagster.model.items import ITEM_SCHEMA, items_of
-from mixsync_dagster.ports.provider import AttributeSource, ChangeFeed, Cursor, Provider
+from mixsync_dagster.ports.provider import Cursor
+from mixsync_dagster.testing.contracts.powers import PowersContract
+from mixsync_dagster.testing.contracts.provider_world import ODD_NAMES, ProviderWorld, fetch, fill, listed, one
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from mixsync_dagster.model.items import SourceItem
     from mixsync_dagster.ports.provider import Page
 
-ODD_NAMES = (
-    "a b.txt",
-    "a+b.txt",
-    "100%.txt",
-    "p%25q.txt",
-    "h#x.txt",
-    "q&a.txt",
-    "caf\u00e9.txt",
-    "emoji\U0001f600.txt",
-    "\u202ertl.txt",
-    "UPPER.txt",
-    "upper.txt",
-)
-"""Names that nearly every storage takes and that careless URL handling mixes up."""
+__all__ = ["ODD_NAMES", "ProviderContract", "ProviderWorld", "fetch", "listed"]
 
 
-class ProviderWorld(Protocol):
-    """A storage that the test fills, empty at first, and providers that read it."""
-
-    page_rows: int
-    """How many items a page of these providers holds at most; 3 to 10, so that small worlds have several pages."""
-
-    def provider(self, folder: str = "") -> Provider:
-        """Return a provider over the whole container, or over a folder (without a slash at its end)."""
-        ...
-
-    def put(
-        self,
-        path: str,
-        content: bytes,
-        *,
-        tags: Mapping[str, str] | None = None,
-        metadata: Mapping[str, str] | None = None,
-    ) -> None:
-        """Write or overwrite a file. Attributes of kinds that the provider does not declare may be dropped."""
-        ...
-
-    def delete(self, path: str) -> None:
-        """Remove a file."""
-        ...
+LARGEST_CHUNK_BYTES = 2 * 1024 * 1024
+"""What a reader may hand out at once: many threads read at the same time."""
 
 
-def listed(provider: Provider, after: Cursor | None = None, hints: Sequence[str] = ()) -> list[SourceItem]:
-    """Return every item of a listing."""
-    return [item for page in provider.list_pages(after, hints=hints) for item in items_of(page.items)]
-
-
-def fetch(provider: Provider, item: SourceItem) -> bytes:
-    """Return an item's whole content."""
-    return b"".join(provider.read(item))
-
-
-class ProviderContract:
-    """The promises of the Provider, AttributeSource and ChangeFeed ports."""
-
-    def fill(self, world: ProviderWorld, count: int = 23) -> list[str]:
-        """Put numbered files and return their paths in order."""
-        paths = [f"in/{number:03d}.txt" for number in range(count)]
-        for path in paths:
-            world.put(path, path.encode())
-        return paths
-
-    def one(self, world: ProviderWorld, path: str = "one.txt", content: bytes = b"content") -> SourceItem:
-        """Put one file and return its item."""
-        world.put(path, content)
-        return next(item for item in listed(world.provider()) if item.path == path)
-
-    def pages(self, world: ProviderWorld) -> list[Page]:
-        """Return the pages of a listing over many files."""
-        self.fill(world)
-        return list(world.provider().list_pages())
-
-    # Listing
+class ListingContract:
+    """Listings: whole, in pages, to be gone on with."""
 
     def test_an_empty_container_gives_one_page_without_items_that_is_the_last(self, world: ProviderWorld) -> None:
-        (page,) = world.provider().list_pages()
-        assert page.items.num_rows == 0
-        assert page.cursor is None
+        pages = list(world.provider().list_pages())
+        assert [(page.items.num_rows, page.cursor) for page in pages] == [(0, None)]
 
     def test_everything_put_is_listed_exactly_once(self, world: ProviderWorld) -> None:
-        paths = self.fill(world)
+        paths = fill(world)
         assert sorted(item.path for item in listed(world.provider())) == paths
 
     def test_a_page_has_exactly_the_columns_of_the_schema(self, world: ProviderWorld) -> None:
-        assert all(page.items.schema.equals(ITEM_SCHEMA) for page in self.pages(world))
+        assert all(page.items.schema.equals(ITEM_SCHEMA) for page in _pages(world))
 
     def test_many_items_come_in_several_pages(self, world: ProviderWorld) -> None:
-        pages = self.pages(world)
+        pages = _pages(world)
         assert len(pages) > 1
         assert all(page.items.num_rows <= world.page_rows for page in pages)
 
     def test_only_the_last_page_has_no_cursor(self, world: ProviderWorld) -> None:
-        cursors = [page.cursor for page in self.pages(world)]
+        cursors = [page.cursor for page in _pages(world)]
         assert cursors[-1] is None
         assert None not in cursors[:-1]
 
     def test_cursors_are_printable_and_short(self, world: ProviderWorld) -> None:
-        world.put("\U0001f600" * 60, b"a long name that is not ASCII")
-        cursors = [page.cursor for page in self.pages(world) if page.cursor is not None]
+        for number in range(2 * world.page_rows):
+            world.put(f"{number}" + "\U0001f600" * 60, b"a long name that is not ASCII")
+        cursors = [page.cursor for page in _pages(world) if page.cursor is not None]
         assert cursors
         assert all(cursor.isascii() and cursor.isprintable() and len(cursor) < 4096 for cursor in cursors)
 
     def test_identities_are_distinct_and_stay_the_same(self, world: ProviderWorld) -> None:
-        self.fill(world)
+        fill(world)
         first = [item.source_object_id for item in listed(world.provider())]
         assert len(set(first)) == len(first)
         assert sorted(first) == sorted(item.source_object_id for item in listed(world.provider()))
 
     def test_an_item_tells_its_size(self, world: ProviderWorld) -> None:
-        assert self.one(world, content=b"seven b").size_bytes == 7
+        assert one(world, content=b"seven b").size_bytes == 7
 
     def test_an_item_tells_when_it_was_modified_in_utc(self, world: ProviderWorld) -> None:
-        modified_at = self.one(world).modified_at
+        modified_at = one(world).modified_at
         assert modified_at is not None
         assert modified_at.utcoffset() == timedelta(0)
 
     def test_an_item_tells_its_name(self, world: ProviderWorld) -> None:
-        assert self.one(world, "a/b/name.txt").name == "name.txt"
+        assert one(world, "a/b/name.txt").name == "name.txt"
 
     def test_the_version_stays_while_nothing_changes(self, world: ProviderWorld) -> None:
-        version = self.one(world).version
+        version = one(world).version
         assert version
         assert [item.version for item in listed(world.provider())] == [version]
 
     def test_the_version_changes_with_the_content(self, world: ProviderWorld) -> None:
-        before = self.one(world, content=b"before").version
-        assert self.one(world, content=b"after!").version != before
+        before = one(world, content=b"before").version
+        assert one(world, content=b"after!").version != before
 
     def test_what_was_deleted_is_not_listed(self, world: ProviderWorld) -> None:
-        paths = self.fill(world)
+        paths = fill(world)
         world.delete(paths[4])
         assert sorted(item.path for item in listed(world.provider())) == paths[:4] + paths[5:]
 
     def test_a_listing_goes_on_behind_every_cursor_or_refuses_it(self, world: ProviderWorld) -> None:
-        pages = self.pages(world)
+        pages = _pages(world)
         before: list[str] = []
         everything = sorted(item.path for page in pages for item in items_of(page.items))
         for page in pages[:-1]:
@@ -174,22 +110,24 @@ class ProviderContract:
             assert sorted(before + rest) == everything
 
     def test_a_cursor_that_is_none_of_its_own_is_refused(self, world: ProviderWorld) -> None:
-        self.fill(world)
+        fill(world)
         with pytest.raises(CursorExpired):
             list(world.provider().list_pages(Cursor("no cursor \x00 of anybody")))
 
     def test_a_listing_given_up_early_leaves_the_provider_usable(self, world: ProviderWorld) -> None:
-        paths = self.fill(world)
+        paths = fill(world)
         provider = world.provider()
         pages = provider.list_pages(hints=[item.source_object_id for item in listed(provider)[3::4]])
         next(pages)
         del pages
         assert len(listed(provider)) == len(paths)
 
-    # Order
+
+class OrderContract:
+    """Order and spans of listings, hints for parts of them, and what a source path takes in."""
 
     def test_identities_ascend_by_code_point_where_order_is_declared(self, world: ProviderWorld) -> None:
-        self.need_order(world)
+        _need_order(world)
         for path in ("d", "d/e", "d-x", "d0", "B", "b", "\u00e9", "\uffee", "\U0001f600"):
             world.put(path, b"x")
         identities = [item.source_object_id for item in listed(world.provider())]
@@ -197,8 +135,8 @@ class ProviderContract:
         assert identities == sorted(identities)
 
     def test_spans_cover_the_scope_without_gap_where_order_is_declared(self, world: ProviderWorld) -> None:
-        self.need_order(world)
-        spans = [page.span for page in self.pages(world)]
+        _need_order(world)
+        spans = [page.span for page in _pages(world)]
         assert all(span is not None for span in spans)
         edges = [(span.after, span.upto) for span in spans if span is not None]
         assert edges[0][0] is None
@@ -206,8 +144,8 @@ class ProviderContract:
         assert [after for after, _ in edges[1:]] == [upto for _, upto in edges[:-1]]
 
     def test_items_lie_inside_their_span_where_order_is_declared(self, world: ProviderWorld) -> None:
-        self.need_order(world)
-        for page in self.pages(world):
+        _need_order(world)
+        for page in _pages(world):
             assert page.span is not None
             for item in items_of(page.items):
                 assert page.span.after is None or item.source_object_id > page.span.after
@@ -216,29 +154,27 @@ class ProviderContract:
     def test_no_span_is_told_where_no_order_is_declared(self, world: ProviderWorld) -> None:
         if world.provider().capabilities.ordered_listing:
             pytest.skip("this provider lists in order")
-        assert {page.span for page in self.pages(world)} == {None}
+        assert {page.span for page in _pages(world)} == {None}
 
     def test_hints_change_neither_items_nor_their_order(self, world: ProviderWorld) -> None:
-        self.fill(world)
+        fill(world)
         plain = listed(world.provider())
         hints = sorted(item.source_object_id for item in plain)[2::3]
         assert listed(world.provider(), hints=hints) == plain
 
     def test_hints_that_name_nothing_do_no_harm(self, world: ProviderWorld) -> None:
-        paths = self.fill(world)
+        paths = fill(world)
         prefix = listed(world.provider())[0].source_object_id.removesuffix(paths[0])
         hints = ["", prefix + "in/0", prefix + "in/0005", prefix + "zzz", "~ of another world"]
         assert sorted(item.path for item in listed(world.provider(), hints=hints)) == paths
 
     def test_hints_and_a_cursor_go_together(self, world: ProviderWorld) -> None:
-        self.need_order(world)
-        pages = self.pages(world)
+        _need_order(world)
+        pages = _pages(world)
         plain = [item for page in pages for item in items_of(page.items)]
         hints = [item.source_object_id for item in plain][2::3]
         behind = plain[pages[0].items.num_rows :]
         assert listed(world.provider(), pages[0].cursor, hints) == behind
-
-    # Scope
 
     def test_a_folder_is_listed_without_its_neighbours(self, world: ProviderWorld) -> None:
         for path in ("media/a.txt", "media/deep/b.txt", "mediator.txt", "media-old/c.txt", "other/d.txt"):
@@ -261,21 +197,23 @@ class ProviderContract:
         with pytest.raises(PathNotFound, match="nowhere"):
             world.provider("nowhere").check()
 
-    # Bytes
+
+class BytesContract:
+    """Reading an item: exactly its listed version, whole, or an error."""
 
     def test_reading_gives_exactly_the_bytes(self, world: ProviderWorld) -> None:
         content = bytes(range(256)) * 40
-        assert fetch(world.provider(), self.one(world, content=content)) == content
+        assert fetch(world.provider(), one(world, content=content)) == content
 
     def test_an_empty_item_reads_as_nothing(self, world: ProviderWorld) -> None:
-        assert fetch(world.provider(), self.one(world, content=b"")) == b""
+        assert fetch(world.provider(), one(world, content=b"")) == b""
 
     def test_a_large_item_comes_whole_and_in_bounded_chunks(self, world: ProviderWorld) -> None:
         content = bytes(range(256)) * (12 * 1024)
-        item = self.one(world, content=content)
+        item = one(world, content=content)
         chunks = list(world.provider().read(item))
         assert b"".join(chunks) == content
-        assert max(map(len, chunks)) <= 16 * 1024 * 1024
+        assert max(map(len, chunks)) <= LARGEST_CHUNK_BYTES
 
     def test_odd_names_are_listed_and_read_exactly(self, world: ProviderWorld) -> None:
         for name in ODD_NAMES:
@@ -285,19 +223,19 @@ class ProviderContract:
         assert found == {f"odd/{name}": name for name in ODD_NAMES}
 
     def test_an_item_replaced_since_it_was_listed_is_not_read(self, world: ProviderWorld) -> None:
-        item = self.one(world, content=b"before")
+        item = one(world, content=b"before")
         world.put(item.path, b"after!")
         with pytest.raises(ItemChanged):
             fetch(world.provider(), item)
 
     def test_an_item_deleted_since_it_was_listed_has_vanished(self, world: ProviderWorld) -> None:
-        item = self.one(world)
+        item = one(world)
         world.delete(item.path)
         with pytest.raises(ItemVanished):
             fetch(world.provider(), item)
 
     def test_many_threads_read_at_once(self, world: ProviderWorld) -> None:
-        self.fill(world)
+        fill(world)
         provider = world.provider()
         with ThreadPoolExecutor(8) as threads:
             found = list(threads.map(lambda item: (item.path, fetch(provider, item)), listed(provider) * 3))
@@ -306,56 +244,12 @@ class ProviderContract:
 
     def test_a_read_given_up_early_leaves_the_provider_usable(self, world: ProviderWorld) -> None:
         content = bytes(2_500_000)
-        item = self.one(world, content=content)
+        item = one(world, content=content)
         provider = world.provider()
         chunks = provider.read(item)
         next(chunks)
         del chunks
         assert fetch(provider, item) == content
-
-    # Powers
-
-    def test_the_declared_powers_are_the_ones_it_has(self, world: ProviderWorld) -> None:
-        provider = world.provider()
-        can = provider.capabilities
-        assert isinstance(provider, Provider)
-        assert bool(can.attribute_kinds) == isinstance(provider, AttributeSource)
-        assert can.change_feed == isinstance(provider, ChangeFeed)
-        assert can.change_feed or not can.reports_removals
-        assert can == provider.capabilities
-
-    def test_tags_are_read_where_they_are_declared(self, world: ProviderWorld) -> None:
-        provider = self.need_attributes(world, "tag")
-        world.put("tagged.txt", b"x", tags={"team": "a b+c", "Level": "1/2=x"})
-        (item,) = listed(world.provider())
-        assert provider.read_attributes(item, frozenset({"tag"})) == {"tag": {"team": "a b+c", "Level": "1/2=x"}}
-
-    def test_metadata_is_read_by_lower_case_names_where_it_is_declared(self, world: ProviderWorld) -> None:
-        provider = self.need_attributes(world, "metadata")
-        world.put("meta.txt", b"x", metadata={"Camera-Model": "X100 %2F +1"})
-        (item,) = listed(world.provider())
-        found = provider.read_attributes(item, frozenset({"metadata"}))
-        assert found == {"metadata": {"camera-model": "X100 %2F +1"}}
-
-    def test_an_item_without_attributes_has_none(self, world: ProviderWorld) -> None:
-        kinds = world.provider().capabilities.attribute_kinds & {"tag", "metadata"}
-        if not kinds:
-            pytest.skip("this provider reads neither tags nor metadata")
-        provider = self.need_attributes(world, min(kinds))
-        item = self.one(world)
-        assert provider.read_attributes(item, kinds) == {kind: {} for kind in kinds}
-        assert provider.read_attributes(item, frozenset()) == {}
-
-    def test_a_change_feed_tells_what_came_after_its_head(self, world: ProviderWorld) -> None:
-        provider = world.provider()
-        if not isinstance(provider, ChangeFeed):
-            pytest.skip("this provider has no change feed")
-        world.put("before.txt", b"x")
-        head = provider.head()
-        world.put("after.txt", b"x")
-        pages = list(provider.changes(head))
-        assert "after.txt" in {item.name for page in pages for item in items_of(page.items)}
-        assert pages[-1].caught_up
 
     def test_closing_twice_is_harmless(self, world: ProviderWorld) -> None:
         provider = world.provider()
@@ -363,14 +257,16 @@ class ProviderContract:
         provider.close()
         provider.close()
 
-    def need_order(self, world: ProviderWorld) -> None:
-        """Skip the test when the provider does not list in order."""
-        if not world.provider().capabilities.ordered_listing:
-            pytest.skip("this provider does not list in order")
 
-    def need_attributes(self, world: ProviderWorld, kind: str) -> AttributeSource:
-        """Return a provider as a source of this kind, or skip the test."""
-        provider = world.provider()
-        if kind not in provider.capabilities.attribute_kinds or not isinstance(provider, AttributeSource):
-            pytest.skip(f"this provider reads no {kind}")
-        return provider
+class ProviderContract(ListingContract, OrderContract, BytesContract, PowersContract):
+    """The promises of the Provider port."""
+
+
+def _pages(world: ProviderWorld) -> list[Page]:
+    fill(world)
+    return list(world.provider().list_pages())
+
+
+def _need_order(world: ProviderWorld) -> None:
+    if not world.provider().capabilities.ordered_listing:
+        pytest.skip("this provider does not list in order")

@@ -14,6 +14,7 @@ from mixsync_dagster.model.items import SourceItem
 from mixsync_dagster.model.objects import Blob, Draft, PutResult, PutStatus
 from mixsync_dagster.model.progress import Counters, Failure, Outcome, RunRecord
 from mixsync_dagster.model.syncs import SyncConfiguration
+from mixsync_dagster.model.tenants import LOCAL_NAMESPACE
 from mixsync_dagster.ports.control import ConfigStore, ControlStore, DispatchStore
 from mixsync_dagster.ports.state import Catalog, RunEnd, RunStore, SyncLock
 
@@ -38,7 +39,7 @@ def connection(connection_id: str = CONNECTION, name: str = "media") -> StorageC
     return StorageConnection.model_validate(
         {
             "connection_id": connection_id,
-            "internal_id": "int_contract",
+            "internal_id": LOCAL_NAMESPACE.internal_id,
             "name": name,
             "provider_type": "s3",
             "provider_config": {"provider_type": "s3"},
@@ -58,8 +59,8 @@ def sync(sync_config_id: str = SYNC, name: str = "videos", **changes: Any) -> Sy
             "name": name,
             "bucket_id": BUCKET,
             "connection_id": CONNECTION,
-            "internal_id": "int_contract",
-            "namespace_id": "ns_contract",
+            "internal_id": LOCAL_NAMESPACE.internal_id,
+            "namespace_id": LOCAL_NAMESPACE.namespace_id,
             "created_by_user_id": "usr_contract",
             "source_path": "media-bucket/videos",
             "created_at": MOMENT,

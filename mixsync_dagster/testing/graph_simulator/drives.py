@@ -15,6 +15,8 @@ from typing import Any
 from urllib.parse import quote
 
 _START = datetime(2026, 1, 1, tzinfo=UTC)
+_LONE = "surrogatepass"
+"""Names are UTF-16 to the service, so that half a pair can be one."""
 
 
 @functools.lru_cache(maxsize=200_000)
@@ -201,7 +203,7 @@ def as_item(drive: SimulatedDrive, entry: DriveEntry, *, in_delta: bool) -> dict
         # The parent of what was deleted is told to be the root.
         item |= {"deleted": {"state": "deleted"}, "parentReference": {"driveId": drive.id, "id": drive.root.id}}
     else:
-        item |= {"name": entry.name, "eTag": entry.etag, "webUrl": f"{drive.web_url}/{quote(entry.path)}"}
+        item |= {"name": entry.name, "eTag": entry.etag, "webUrl": f"{drive.web_url}/{quote(entry.path, errors=_LONE)}"}
         item["parentReference"] = _parent(drive, entry, in_delta=in_delta)
     if entry.kind == "file":
         told = entry.told.get("quickXorHash", quick_xor_hash(entry.content) if "quickXorHash" not in entry.told else "")
@@ -226,6 +228,6 @@ def _parent(drive: SimulatedDrive, entry: DriveEntry, *, in_delta: bool) -> dict
     if entry.parent is not None:
         reference["id"] = entry.parent.id
         if not in_delta:
-            above = quote(entry.parent.path)
+            above = quote(entry.parent.path, errors=_LONE)
             reference["path"] = f"/drives/{drive.id}/root:" + (f"/{above}" if above else "")
     return reference

@@ -36,13 +36,14 @@ class DriveWorld:
         self.opened.append(provider)
         return provider
 
-    def put(self, path, content, *, tags=None, metadata=None):
+    def put(self, path, content, *, tags=None, metadata=None, properties=None):
         *folders, name = path.split("/")
         parent = self.folder("/".join(folders))
         file_id = self.id_of(name, parent)
         if file_id is None:
-            return self.files.add(name, parent, content=content)
+            return self.files.add(name, parent, content=content, properties=dict(properties or {}))
         self.files.write(file_id, content)
+        self.files.update(file_id, properties=dict(properties or {}))
         return file_id
 
     def folder(self, path):

@@ -32,7 +32,7 @@ class S3World:
         settings = replace(self.settings, prefix=folder, page_keys=self.page_rows)
         return S3Provider(replace(settings, **changes), SystemClock())
 
-    def put(self, path, content, *, tags=None, metadata=None):
+    def put(self, path, content, *, tags=None, metadata=None, properties=None):
         options = {"Tagging": urlencode(tags)} if tags else {}
         if metadata:
             options["Metadata"] = dict(metadata)

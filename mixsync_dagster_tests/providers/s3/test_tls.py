@@ -1,60 +1,28 @@
 """Certificates are verified, by both ways of reading, unless the connection says otherwise."""
 
-import ipaddress
-import ssl
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from mixsync_dagster.errors import ProviderUnavailable
 from mixsync_dagster.providers.s3.provider import S3Provider
 from mixsync_dagster.transport.clock import SystemClock
 from mixsync_dagster_tests.providers.s3.test_reading import LARGE, SMALL, content_of, fetch, item_of, ok
+from mixsync_dagster_tests.support.certificates import Authority
 from mixsync_dagster_tests.support.s3_servers import running_lying_server
 
-NAME = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "authority of a test")])
 BOTH = pytest.mark.parametrize("item", [item_of(SMALL), item_of(LARGE)], ids=["small", "large"])
-
-
-def certificate(subject_key, issuer_key, *, authority, address="127.0.0.1", age=timedelta(0)):
-    begin = datetime.now(UTC) - timedelta(hours=1) - age
-    subject = NAME if authority else x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "server")])
-    builder = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(NAME)
-        .public_key(subject_key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(begin)
-        .not_valid_after(begin + timedelta(days=1))
-        .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
-    )
-    if not authority:
-        names = [x509.IPAddress(ipaddress.ip_address(address))]
-        builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
-    return builder.sign(issuer_key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
 
 
 @pytest.fixture
 def serve(tmp_path, lying_settings):
     """Return settings for a TLS server whose certificate is as asked for; the trusted authority is in ca.pem."""
     running = []
-    authority = ec.generate_private_key(ec.SECP256R1())
-    (tmp_path / "ca.pem").write_bytes(certificate(authority, authority, authority=True))
+    authority = Authority(tmp_path)
 
     def start(**options):
-        key = ec.generate_private_key(ec.SECP256R1())
-        chain = tmp_path / "chain.pem"
-        plain = key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-        chain.write_bytes(plain + certificate(key, authority, authority=False, **options))
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(chain)
+        context = authority.server_context(**options)
         running.append(running_lying_server(context))
         server = running[-1].__enter__()
         server.answer = lambda request: ok(SMALL if server.small else LARGE)

@@ -31,8 +31,8 @@ class GraphWorld:
         self.made.append(from_connection(config, folder, clock=self.clock))
         return self.made[-1]
 
-    def put(self, path, content, *, tags=None, metadata=None):
-        return self.drive.put(path, content)
+    def put(self, path, content, *, tags=None, metadata=None, properties=None):
+        return self.drive.put(path, content, columns=properties)
 
     def delete(self, path):
         self.drive.delete(path)

@@ -45,6 +45,26 @@ def test_no_change_costs_one_request_in_a_run_and_one_in_a_look(filled):
     assert filled.graph.count() == filled.graph.count("delta") == 1
 
 
+def test_a_file_whose_name_is_no_unicode_is_rejected_and_the_others_are_told(filled):
+    provider = filled.provider("media")
+    head = provider.head()
+    odd = filled.put("media/odd\ud800.txt", b"x")
+    filled.put("media/new.txt", b"x")
+    (page,) = provider.changes(head)
+    assert paths([page]) == ["media/new.txt"]
+    (rejected,) = page.rejected
+    assert (rejected.source_object_id, rejected.error_type) == (f"{filled.drive.id}!{odd.id}", "unsupported_name")
+
+
+def test_what_is_rejected_below_a_renamed_folder_is_told_too(filled):
+    filled.put("media/odd\ud800.txt", b"x")
+    provider = filled.provider()
+    head = provider.head()
+    filled.drive.move("media", "moved")
+    rejected = {one.path for page in provider.changes(head) for one in page.rejected}
+    assert rejected == {"moved/odd\\ud800.txt"}
+
+
 def test_a_look_finds_a_change(filled):
     provider = filled.provider()
     head = provider.head()

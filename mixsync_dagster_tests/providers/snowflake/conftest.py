@@ -121,7 +121,7 @@ class RowWorld:
         if slash and folder.isidentifier():
             yield self.table(folder), rest
 
-    def put(self, path, content, *, tags=None, metadata=None):
+    def put(self, path, content, *, tags=None, metadata=None, properties=None):
         self.delete(path)
         for table, key in self.places(path):
             sql = f"INSERT INTO {table} SELECT ?, TO_BINARY(?, 'HEX'), CURRENT_TIMESTAMP()"

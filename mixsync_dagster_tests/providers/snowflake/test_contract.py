@@ -1,11 +1,13 @@
-"""The provider contract, bound to rows of a table with a key, a BINARY column and a watermark."""
+"""The contracts of a provider, its feed and its attributes, bound to rows with a key, a BINARY column, a watermark."""
 
 import pytest
 
+from mixsync_dagster.testing.contracts.attribute_source import AttributeSourceContract
+from mixsync_dagster.testing.contracts.change_feed import ChangeFeedContract
 from mixsync_dagster.testing.contracts.provider import ProviderContract
 
 
-class TestRows(ProviderContract):
+class TestRows(ProviderContract, ChangeFeedContract, AttributeSourceContract):
     @pytest.fixture
     def world(self, row_world):
         return row_world

@@ -47,6 +47,15 @@ def test_what_changed_after_the_head_is_told(log):
     assert log.since(after) == ([], after)
 
 
+def test_the_second_row_of_a_key_is_rejected_as_in_a_listing(log):
+    log.put(1, "2026-01-01 00:00:00+00:00")
+    head = log.provider.head()
+    for name in ("one", "other"):
+        log.tables.run("INSERT INTO $LOG SELECT 2, ?, CAST(? AS TIMESTAMP_TZ)", name, "2026-02-01 00:00:00+00:00")
+    rejected = [one for page in log.provider.changes(head) for one in page.rejected]
+    assert [one.error_type for one in rejected] == ["duplicate_key"]
+
+
 def test_a_look_without_change_is_one_statement(log, simulator):
     log.put(1, "2026-01-01 00:00:00+00:00")
     provider = log.provider
