@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from mixsync_dagster.model.objects import Blob, PutResult, PutStatus
@@ -85,11 +86,11 @@ _INTENTS = Bulk(
 )
 # No provider says an empty version, so a row with it is planned again.
 _UNSETTLE_DUPLICATES = "UPDATE inventory SET version = '' WHERE duplicate_of IN (:list)"
-# A change feed would not name them: everything has to be listed once.
-_LIST_UNSETTLED = """
-    UPDATE syncs SET pending_full_sync = TRUE WHERE feed_cursor IS NOT NULL AND sync_config_id IN (
-        SELECT sync_config_id FROM inventory WHERE duplicate_of IN (:list)
-    )
+# Now, for until then the bucket has their bytes under no object, and a sync that is over would never look again. A
+# change feed would not name them, so everything has to be listed once.
+_ASK_FOR_UNSETTLED = """
+    UPDATE syncs SET requested_at = ?, pending_full_sync = (pending_full_sync OR feed_cursor IS NOT NULL)
+    WHERE NOT paused AND sync_config_id IN (SELECT sync_config_id FROM inventory WHERE duplicate_of IN (:list))
 """
 _KNOWN = "SELECT object_id, version, blobs FROM objects WHERE object_id IN (:list)"
 _DROP_CONTENT = "DELETE FROM contents WHERE sha256 = ? AND object_id = ?"
@@ -146,7 +147,7 @@ class Commits(StorePart):
                 _collect(rows, lock, result, micros, for_batches=step.for_batches)
             for result in step.moved:
                 _collect_moved(rows, lock, result, micros)
-            _write(tx, rows)
+            _write(tx, rows, now)
             touched = [result.draft.item.source_object_id for result in (*step.placed, *step.moved)]
             settled = [*touched, *step.vanished, *(refusal.source_object_id for refusal in step.refused)]
             if settled:
@@ -189,7 +190,7 @@ class Commits(StorePart):
             if gone:
                 tx.run(_TOMBSTONE, to_micros(now), to_micros(now), gone)
                 tx.run(_DROP_PENDING, gone)
-                _unsettle_duplicates(tx, gone)
+                _unsettle_duplicates(tx, gone, now)
             tx.run(_DROP_INVENTORY, lock.sync_config_id, escaped)
             resolve(tx, lock.sync_config_id, items, now)
             add_counters(tx, lock, counters, quarantined=0)
@@ -302,18 +303,19 @@ def _collect_object(rows: _Rows, lock: SyncLock, result: PutResult, micros: int,
     )
 
 
-def _write(tx: Transaction, rows: _Rows) -> None:
+def _write(tx: Transaction, rows: _Rows, now: datetime) -> None:
     # Sorted, so that two syncs that feed one bucket lock its objects in one order.
     tx.insert(_OBJECTS, [rows.objects[object_id] for object_id in sorted(rows.objects)])
     tx.run_many(_DROP_CONTENT, sorted(rows.stale_contents))
     tx.insert(_CONTENTS, sorted(rows.contents))
     tx.insert(_INVENTORY, [rows.inventory[key] for key in sorted(rows.inventory)])
     if rows.changed:
-        _unsettle_duplicates(tx, rows.changed)
+        _unsettle_duplicates(tx, rows.changed, now)
         tx.run(_DROP_PENDING, rows.changed)
     tx.insert(_MEMBERS, [rows.members[key] for key in sorted(rows.members)])
 
 
-def _unsettle_duplicates(tx: Transaction, object_ids: Sequence[str]) -> None:
-    tx.run(_LIST_UNSETTLED, object_ids)
+def _unsettle_duplicates(tx: Transaction, object_ids: Sequence[str], now: datetime) -> None:
+    """Make the items that these objects stood in for look changed, and ask for runs that place them."""
+    tx.run(_ASK_FOR_UNSETTLED, to_micros(now), object_ids)
     tx.run(_UNSETTLE_DUPLICATES, object_ids)

@@ -187,6 +187,17 @@ class CommitContract:
         else:
             store.commit_removals(lock, [Removal("a", object_id("a"), shared=False)], Counters(removed=1))
         assert store.inventory_of(SYNC, ["b"]).column("version").to_pylist() != ["v1"]
+        store.finish_run(lock, end(status="COMPLETED", is_active=False, next_sync_at=None))
+        assert [sync.sync_config_id for sync in store.requested_syncs(limit=10)] == [SYNC]
+
+    def test_rows_that_lean_on_a_changed_object_wait_for_a_paused_sync_to_be_resumed(self, store: StateStore) -> None:
+        seed(store)
+        lock = begin(store)
+        store.commit(lock, Commit(placed=[placed("a"), placed("b", status=PutStatus.DUPLICATE, owner="a")]))
+        store.set_paused(SYNC, paused=True, reason=None, user_id=None)
+        store.commit_removals(lock, [Removal("a", object_id("a"), shared=False)], Counters(removed=1))
+        store.finish_run(lock, end())
+        assert list(store.requested_syncs(limit=10)) == []
 
     def test_removing_a_duplicate_leaves_the_object_it_leans_on(self, store: StateStore) -> None:
         seed(store)
