@@ -102,6 +102,12 @@ SETTING_ROWS: tuple[SettingRow, ...] = (
         "Applied whenever Dagster loads the code location.",
     ),
     SettingRow(
+        "MIXSYNC_API_REQUESTS_PER_MINUTE",
+        "6000",
+        "a whole number from 0 to 10000000; 0 sets no limit",
+        "Most requests of one API key to one `mixsync api` process, a minute's number at once; then 429 answers.",
+    ),
+    SettingRow(
         "MIXSYNC_LOG_FORMAT",
         "text",
         "text or json",
@@ -178,6 +184,7 @@ class Settings:
     check_seconds: float = 10.0
     grace_days: float = 7.0
     syncs_dir: Path | None = None
+    api_requests_per_minute: int = 6000
     log_format: str = "text"
     ca_bundle: Path | None = None
     allowed_addresses: tuple[str, ...] = ()
@@ -227,6 +234,11 @@ class Settings:
     def spool_dir(self) -> Path:
         """The folder of tables on their way between steps when no URL is set."""
         return self.home / "spool"
+
+    @property
+    def uploads_dir(self) -> Path:
+        """The folder of contents on their way to a hosted bucket; its files have no names."""
+        return self.home / "uploads"
 
     @property
     def dagster_dir(self) -> Path:
@@ -329,6 +341,7 @@ _PARSERS: Mapping[str, tuple[str, Callable[[str], Any]]] = {
     "MIXSYNC_CHECK_SECONDS": ("check_seconds", _number(0.1, 600)),
     "MIXSYNC_GRACE_DAYS": ("grace_days", _number(0, 3650)),
     "MIXSYNC_SYNCS_DIR": ("syncs_dir", _folder),
+    "MIXSYNC_API_REQUESTS_PER_MINUTE": ("api_requests_per_minute", _whole(0, 10_000_000)),
     "MIXSYNC_LOG_FORMAT": ("log_format", _log_format),
     "MIXSYNC_CA_BUNDLE": ("ca_bundle", _file),
     "MIXSYNC_ALLOWED_ADDRESSES": ("allowed_addresses", _entries(AddressPolicy.of)),

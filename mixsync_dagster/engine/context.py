@@ -14,12 +14,13 @@ from mixsync_dagster.engine.attributes import metadata_rules
 from mixsync_dagster.engine.fields import ItemMapping
 from mixsync_dagster.engine.verdicts import ItemFilter
 from mixsync_dagster.engine.width import AdaptiveWidth
-from mixsync_dagster.errors import LockLost, MixsyncError
+from mixsync_dagster.errors import ConfigurationError, LockLost, MixsyncError
 from mixsync_dagster.model.filters import MetadataFilter
 from mixsync_dagster.model.progress import Commit, Counters
 from mixsync_dagster.model.syncs import SyncConfiguration
 from mixsync_dagster.ports.bucket import Bucket
 from mixsync_dagster.ports.clock import Clock
+from mixsync_dagster.ports.fetching import UrlFetcher
 from mixsync_dagster.ports.pacing import Pacer
 from mixsync_dagster.ports.provider import Provider
 from mixsync_dagster.ports.reporting import Reporter, SilentReporter
@@ -67,10 +68,14 @@ class Toolbox:
     limits: RunLimits = field(default_factory=RunLimits)
     reporter: Reporter = field(default_factory=SilentReporter)
     passing: Checkpointed = _nothing
+    fetcher: UrlFetcher | None = None
+    """None: what URLs name is not fetched."""
 
     def close(self) -> None:
-        """Free the provider's and the bucket's connections; the store is shared and stays open."""
+        """Free the provider's, the fetcher's and the bucket's connections; the store is shared and stays open."""
         self.provider.close()
+        if self.fetcher is not None:
+            self.fetcher.close()
         self.bucket.close()
 
 
@@ -158,7 +163,20 @@ class SyncView:
     @cached_property
     def mapping(self) -> ItemMapping:
         """The sync's schema mapping, compiled. Raises ConfigurationError when it asks for what is not offered."""
-        return ItemMapping.of(self.sync, self.tools.provider_name, self.tools.provider.capabilities)
+        mapping = ItemMapping.of(self.sync, self.tools.provider_name, self.tools.provider.capabilities)
+        if mapping.linked and self.tools.fetcher is None:
+            raise ConfigurationError(
+                f"schema_mapping: the URLs of the blob {next(iter(mapping.linked))} are not fetched here; let an "
+                "administrator list their hosts in MIXSYNC_FETCH_HOSTS, or map the column as a field."
+            )
+        return mapping
+
+    @property
+    def fetcher(self) -> UrlFetcher:
+        """What fetches the URLs of the mapping's blobs. Raises ConfigurationError when nothing does."""
+        if self.tools.fetcher is None:
+            raise ConfigurationError("MIXSYNC_FETCH_HOSTS lists no host; what URLs name is not fetched.")
+        return self.tools.fetcher
 
     @cached_property
     def metadata_filters(self) -> Sequence[MetadataFilter]:

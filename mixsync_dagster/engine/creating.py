@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from mixsync_dagster.engine.announcing import Announcing
 from mixsync_dagster.engine.attempts import Attempts
+from mixsync_dagster.engine.contents import Contents
 from mixsync_dagster.engine.context import SyncRun
 from mixsync_dagster.engine.mapping import is_vanished
 from mixsync_dagster.engine.refusals import refusals_in
@@ -20,13 +21,11 @@ from mixsync_dagster.errors import (
     ConfigurationError,
     Conflict,
     ItemError,
-    ItemUnanswered,
-    ProviderUnavailable,
     StoreUnavailable,
     Throttled,
 )
 from mixsync_dagster.model.items import Shard, SourceItem
-from mixsync_dagster.model.objects import Blob, Draft, PutResult, PutStatus, StoredBlob
+from mixsync_dagster.model.objects import Blob, Draft, PutResult, PutStatus
 from mixsync_dagster.model.progress import (
     Checkpoint,
     Commit,
@@ -35,9 +34,6 @@ from mixsync_dagster.model.progress import (
     PassKind,
 )
 from mixsync_dagster.ports.bucket import PutFailure
-
-PROOFS = 10
-"""Items that have to go through while another one is repeated, for that one to be blamed and not the provider."""
 
 
 def create_objects(run: SyncRun, shard: Shard) -> Counters:
@@ -67,10 +63,12 @@ class _Creation:
         self._shard = shard
         self._checkpoint = checkpoint
         self._attempts = Attempts(run)
+        self._contents = Contents(run, self._attempts)
         self._announcing = Announcing(run, self._attempts, self._fail, self._move)
         self._total = Counters()
         self._drafts: list[tuple[int, Draft]] = []
         self._placed: list[PutResult] = []
+        self._moving: list[Draft] = []
         self._moved: list[PutResult] = []
         self._failed: list[Failure] = []
         self._vanished: list[str] = []
@@ -78,7 +76,6 @@ class _Creation:
         self._refused = refusals_in(shard.refused)
         self._forgotten: Sequence[str] = _ids(shard.forgotten)
         self._bytes = 0
-        self._went_through = 0
         self._since = run.tools.clock.monotonic()
         sync = run.sync
         self._put_size = max(
@@ -123,18 +120,18 @@ class _Creation:
 
     def _work_on(self, rows: pa.Table) -> None:
         tasks = self._announcing.tasks(rows)
-        if self._run.mapping.blobs:
+        if self._run.mapping.has_blobs:
             self._transfer(tasks)
         else:
             for task in tasks:
-                self._draft(task, None)
+                self._draft(task, ())
                 self._commit_if_due()
 
     def _transfer(self, tasks: Iterator[Task]) -> None:
         tools = self._run.tools
         results = transfer_all(
             tasks,
-            self._store,
+            self._contents.bring,
             clock=tools.clock,
             width=self._run.width,
             inflight_bytes=tools.limits.inflight_bytes,
@@ -143,33 +140,13 @@ class _Creation:
             for one in parcel:
                 self._settle(one)
 
-    def _store(self, item: SourceItem) -> StoredBlob:
-        tools = self._run.tools
-        seen: list[int] = []
-
-        def attempt() -> StoredBlob:
-            seen.append(self._went_through)
-            stored = tools.bucket.store_blob(tools.provider.read(item))
-            # From many threads: that one is not counted now and then does no harm.
-            self._went_through += 1
-            return stored
-
-        try:
-            return tools.pacer.call(attempt)
-        except ProviderUnavailable as error:
-            # Others went through after this one had failed already: it is the item, not the provider.
-            others = self._went_through - seen[1] if len(seen) > 1 else 0
-            if others >= PROOFS or self._attempts.ended_so_before(error):
-                raise ItemUnanswered(f"{error} Other items were answered meanwhile.") from error
-            raise
-
     def _settle(self, result: Transferred) -> None:
         self._attempts.note(result.error, retry=result.task.retry)
         if result.error is not None:
             self._fail_by(result.task.item, result.error)
-        elif result.stored is not None:
-            self._bytes += result.stored.size_bytes
-            self._draft(result.task, result.stored)
+        elif result.content is not None:
+            self._bytes += result.content.size_bytes
+            self._draft(result.task, result.content.blobs)
         self._commit_if_due()
 
     def _drafted(self, task: Task, blobs: Sequence[Blob]) -> Draft:
@@ -182,16 +159,18 @@ class _Creation:
             blobs=blobs,
         )
 
-    def _draft(self, task: Task, stored: StoredBlob | None) -> None:
-        blobs = [] if stored is None else self._run.mapping.blobs_of(task.item, stored)
+    def _draft(self, task: Task, blobs: Sequence[Blob]) -> None:
         self._drafts.append((task.number, self._drafted(task, blobs)))
-        if len(self._drafts) >= self._put_size:
+        if len(self._drafts) >= self._put_size or self._run.tools.bucket.full:
             self._put_units()
 
     def _move(self, task: Task) -> None:
-        self._moved.append(PutResult(self._drafted(task, []), PutStatus.REPLACED, task.object_id))
+        self._moving.append(self._drafted(task, []))
 
     def _put_units(self) -> None:
+        if self._moving:
+            moving, self._moving = self._moving, []
+            self._take(self._run.tools.bucket.update_objects(moving), self._moved)
         if not self._drafts:
             return
         # In listing order, so that of several items with the same bytes the same one becomes the object.
@@ -199,12 +178,15 @@ class _Creation:
         self._drafts = []
         self._run.passing("stored")
         skip = self._run.sync.skip_duplicates and not self._run.tools.provider.capabilities.rows
-        for answer in self._run.tools.bucket.put_objects(drafts, skip_duplicates=skip):
+        self._take(self._run.tools.bucket.put_objects(drafts, skip_duplicates=skip), self._placed)
+        self._run.passing("put")
+
+    def _take(self, answers: Sequence[PutResult | PutFailure], done: list[PutResult]) -> None:
+        for answer in answers:
             if isinstance(answer, PutFailure):
                 self._fail_by(answer.draft.item, answer.error)
             else:
-                self._placed.append(answer)
-        self._run.passing("put")
+                done.append(answer)
 
     def _fail_by(self, item: SourceItem, error: ItemError) -> None:
         self._fail(Failure(item, error.error_type, str(error), error.permanent))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import re2
@@ -15,6 +15,7 @@ from mixsync_dagster.errors import ConfigurationError, MappingFailed
 from mixsync_dagster.model.items import SourceItem
 from mixsync_dagster.model.mapping import (
     BlobMappingEntry,
+    ColumnSource,
     FieldMappingEntry,
     SchemaMapping,
     check_mapping_fits,
@@ -23,6 +24,7 @@ from mixsync_dagster.model.mapping import (
 from mixsync_dagster.model.objects import Blob, StoredBlob
 from mixsync_dagster.model.provider_configs import ProviderType
 from mixsync_dagster.model.syncs import SyncConfiguration
+from mixsync_dagster.ports.fetching import Fetched
 from mixsync_dagster.ports.provider import Capabilities
 
 Attributes = Mapping[str, Mapping[str, Any]]
@@ -47,22 +49,36 @@ class _Field:
 
 
 @dataclass(frozen=True, slots=True)
-class _FileBlob:
+class _Blob:
     property: str
     blob_type: str
     mime_override: str | None
 
+    def over(self, stored: StoredBlob, filename: str, told: str | None) -> Blob:
+        """Return the blob over stored bytes; `told` is their MIME type, None when nobody knows."""
+        return Blob(
+            property=self.property,
+            type=_type_of(self, told),
+            filename=filename,
+            mime_type=self.mime_override or told or _UNSURE,
+            size_bytes=stored.size_bytes,
+            sha256=stored.sha256,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class ItemMapping:
-    """What one sync takes from an item: fields by value, blobs from the item's bytes."""
+    """What one sync takes from an item: fields by value, blobs from the item's bytes or from behind a URL."""
 
     fields: tuple[_Field, ...]
-    blobs: tuple[_FileBlob, ...]
+    blobs: tuple[_Blob, ...]
+    """Blobs of the item's own bytes."""
     attribute_kinds: frozenset[str]
     """Kinds of attributes that the fields need; empty when a listing's columns are enough."""
     whole_rows: bool = False
     """Whether every column of a row becomes a field of its name in lower case."""
+    linked: Mapping[str, tuple[_Blob, str]] = field(default_factory=dict)
+    """Blobs behind URLs by property, each with the column that holds the URL."""
 
     @classmethod
     def of(cls, sync: SyncConfiguration, provider: str, capabilities: Capabilities) -> ItemMapping:
@@ -76,7 +92,18 @@ class ItemMapping:
             fields=tuple(_fields_of(mapping)),
             blobs=tuple(_blobs_of(mapping)),
             attribute_kinds=_kinds_of(mapping) & capabilities.attribute_kinds,
+            linked=_linked_of(mapping),
         )
+
+    @property
+    def has_blobs(self) -> bool:
+        """Whether objects have bytes."""
+        return bool(self.blobs or self.linked)
+
+    @property
+    def asks(self) -> bool:
+        """Whether anything but the item's bytes is taken."""
+        return bool(self.fields or self.whole_rows or self.linked)
 
     def fields_of(self, item: SourceItem, attributes: Attributes) -> dict[str, Any]:
         """Return the object's fields; sources without a value are left out. Raises MappingFailed."""
@@ -100,23 +127,33 @@ class ItemMapping:
             values[one.target] = value
         return values
 
+    def links_of(self, attributes: Attributes) -> dict[str, str]:
+        """Return the URLs of the object's blobs, by property; columns that are NULL or empty give none.
+
+        Raises MappingFailed for a value that is no text.
+        """
+        links: dict[str, str] = {}
+        for name, (_, column) in self.linked.items():
+            value = attributes.get(_COLUMN, {}).get(column)
+            if value is None or value == "":
+                continue
+            if not isinstance(value, str):
+                raise MappingFailed(f"blob {name}: column {column} holds no text.", error_type="validation_error")
+            links[name] = value
+        return links
+
     def blobs_of(self, item: SourceItem, stored: StoredBlob) -> list[Blob]:
         """Return the object's blobs over its stored bytes; a content type of no known kind makes a `binary` one."""
         told = mime_of(item.name, item.mime_type)
-        return [
-            Blob(
-                property=one.property,
-                type=_type_of(one, told),
-                filename=item.name,
-                mime_type=one.mime_override or told or _UNSURE,
-                size_bytes=stored.size_bytes,
-                sha256=stored.sha256,
-            )
-            for one in self.blobs
-        ]
+        return [one.over(stored, item.name, told) for one in self.blobs]
+
+    def linked_blob(self, name: str, answer: Fetched, stored: StoredBlob) -> Blob:
+        """Return the blob of this property over what was fetched."""
+        one, _ = self.linked[name]
+        return one.over(stored, answer.filename, mime_of(answer.filename, answer.mime_type))
 
 
-def _type_of(blob: _FileBlob, told: str | None) -> str:
+def _type_of(blob: _Blob, told: str | None) -> str:
     if blob.blob_type != "auto":
         return blob.blob_type
     # Storage holds more kinds of files than processing knows; their bytes are kept all the same.
@@ -127,18 +164,29 @@ def _kinds_of(mapping: SchemaMapping) -> frozenset[str]:
     return frozenset(entry.source.type for entry in mapping.mappings.values())
 
 
-def _blobs_of(mapping: SchemaMapping) -> list[_FileBlob]:
-    blobs: list[_FileBlob] = []
-    for target, entry in mapping.mappings.items():
-        if not isinstance(entry, BlobMappingEntry):
-            continue
-        if entry.source.type != "file":
+def _blobs_of(mapping: SchemaMapping) -> Iterator[_Blob]:
+    for target, entry in mapping.blobs.items():
+        kind = entry.source.type
+        if kind == "file":
+            yield _blob_of(target, entry)
+        elif kind != _COLUMN:
             raise ConfigurationError(
-                f"schema_mapping.mappings.{target}: blobs from source type {entry.source.type} are not fetched; "
-                "use source type file for a blob, or map the value as a field."
+                f"schema_mapping.mappings.{target}: blobs from source type {kind} are not fetched; use source type "
+                "file or column for a blob, or map the value as a field."
             )
-        blobs.append(_FileBlob(entry.blob_property or target, str(entry.blob_type), entry.mime_type_override))
-    return blobs
+
+
+def _linked_of(mapping: SchemaMapping) -> dict[str, tuple[_Blob, str]]:
+    linked = {}
+    for target, entry in mapping.blobs.items():
+        if isinstance(entry.source, ColumnSource):
+            blob = _blob_of(target, entry)
+            linked[blob.property] = (blob, entry.source.name)
+    return linked
+
+
+def _blob_of(target: str, entry: BlobMappingEntry) -> _Blob:
+    return _Blob(entry.blob_property or target, str(entry.blob_type), entry.mime_type_override)
 
 
 def _fields_of(mapping: SchemaMapping) -> list[_Field]:

@@ -23,6 +23,9 @@ from mixsync_dagster.ports.provider import AttributeSource
 FIELDS = "fields"
 """Column added here: the object's fields as a JSON object; null when the mapping failed."""
 
+LINKS = "links"
+"""Column added here: the URLs of the object's blobs as a JSON object by property; null without one."""
+
 ERROR_TYPE = "error_type"
 ERROR_MESSAGE = "error_message"
 PERMANENT = "permanent"
@@ -37,6 +40,7 @@ _NO_ATTRIBUTES: Attributes = {}
 @dataclass(frozen=True, slots=True)
 class _Mapped:
     fields: str | None = None
+    links: str | None = None
     error: ItemError | None = None
     filtered: bool = False
 
@@ -49,7 +53,7 @@ def map_schema(view: SyncView, shard: Shard) -> Shard:
     attribute and item is made, and only when the mapping or a filter names that kind.
     """
     table = shard.table
-    if table.num_rows == 0 or not (view.mapping.fields or view.mapping.whole_rows or view.metadata_filters):
+    if table.num_rows == 0 or not (view.mapping.asks or view.metadata_filters):
         return replace(shard, table=_with_results(table, [_Mapped("{}")] * table.num_rows))
     results = _map_items(view, list(items_of(table)))
     passed = column([not one.filtered for one in results], pa.bool_())
@@ -97,7 +101,8 @@ def _map_one(view: SyncView, item: SourceItem, attributes: Attributes) -> _Mappe
     if not metadata_test(view.metadata_filters, attributes):
         return _Mapped(filtered=True)
     try:
-        return _Mapped(fields=_as_json(view.mapping.fields_of(item, attributes)))
+        fields, links = view.mapping.fields_of(item, attributes), view.mapping.links_of(attributes)
+        return _Mapped(fields=_as_json(fields), links=_as_json(links) if links else None)
     except ItemError as error:
         return _Mapped(error=error)
 
@@ -117,6 +122,7 @@ def _with_results(table: pa.Table, results: Sequence[_Mapped]) -> pa.Table:
     errors = [one.error for one in results]
     columns: dict[str, Any] = {
         FIELDS: column([one.fields for one in results], pa.string()),
+        LINKS: column([one.links for one in results], pa.string()),
         ERROR_TYPE: column([None if e is None else e.error_type for e in errors], pa.string()),
         ERROR_MESSAGE: column([None if e is None else str(e) for e in errors], pa.string()),
         PERMANENT: column([None if e is None else e.permanent for e in errors], pa.bool_()),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from mixsync_dagster.engine.dead_letters import RETRY
-from mixsync_dagster.engine.mapping import ERROR_MESSAGE, ERROR_TYPE, FIELDS, PERMANENT
+from mixsync_dagster.engine.mapping import ERROR_MESSAGE, ERROR_TYPE, FIELDS, LINKS, PERMANENT
 from mixsync_dagster.engine.planning import ACTION, Action
 from mixsync_dagster.model.identifiers import object_id_for
 from mixsync_dagster.model.items import SourceItem, items_of
@@ -26,6 +26,8 @@ class Task:
     fields: str
     retry: bool
     """Whether this is a retry of a dead letter."""
+    links: str | None = None
+    """URLs to fetch, by blob property (as JSON); None: there are none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +42,10 @@ class Group:
 
 def group_of(rows: pa.Table, first: int, *, bucket_id: str, provider: str) -> Group:
     """Return the rows as a group; `first` is the place of its first row in the shard."""
-    names = (ACTION, RETRY, FIELDS, ERROR_TYPE, ERROR_MESSAGE, PERMANENT)
+    names = (ACTION, RETRY, FIELDS, LINKS, ERROR_TYPE, ERROR_MESSAGE, PERMANENT)
     columns = [rows.column(name).to_pylist() for name in names]
     group = Group([], [], [])
-    for place, (item, action, retry, fields, error_type, message, permanent) in enumerate(
+    for place, (item, action, retry, fields, links, error_type, message, permanent) in enumerate(
         zip(items_of(rows), *columns, strict=True), first
     ):
         if retry:
@@ -56,5 +58,5 @@ def group_of(rows: pa.Table, first: int, *, bucket_id: str, provider: str) -> Gr
             group.failures.append(Failure(item, error_type, message, permanent))
         else:
             object_id = object_id_for(bucket_id, provider, item.source_object_id)
-            group.tasks.append(Task(place, object_id, item, action, fields, retry))
+            group.tasks.append(Task(place, object_id, item, action, fields, retry, links))
     return group

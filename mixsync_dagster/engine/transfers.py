@@ -7,11 +7,10 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from mixsync_dagster.engine.contents import Content
 from mixsync_dagster.engine.tasks import Task
 from mixsync_dagster.engine.width import PERIOD_SECONDS, AdaptiveWidth
 from mixsync_dagster.errors import ItemError
-from mixsync_dagster.model.items import SourceItem
-from mixsync_dagster.model.objects import StoredBlob
 from mixsync_dagster.ports.clock import Clock
 
 SMALL_BYTES = 64 * 1024
@@ -31,7 +30,7 @@ class Transferred:
     """What became of a task's bytes: stored, or the item's failure."""
 
     task: Task
-    stored: StoredBlob | None
+    content: Content | None
     error: ItemError | None
 
 
@@ -56,7 +55,7 @@ class _Fatal:
 
 def transfer_all(
     tasks: Iterator[Task],
-    transfer: Callable[[SourceItem], StoredBlob],
+    transfer: Callable[[Task], Content],
     *,
     clock: Clock,
     width: AdaptiveWidth,
@@ -76,7 +75,7 @@ def transfer_all(
 
 
 class _Pool:
-    def __init__(self, transfer: Callable[[SourceItem], StoredBlob], clock: Clock, width: AdaptiveWidth) -> None:
+    def __init__(self, transfer: Callable[[Task], Content], clock: Clock, width: AdaptiveWidth) -> None:
         self._transfer = transfer
         self._clock = clock
         self._width = width
@@ -109,7 +108,7 @@ class _Pool:
             held_bytes -= _weight([one.task for one in answer.results])
             yield answer.results
             # Judged by when the results were there, not by when the run's thread came to take them.
-            units += sum(1.0 + (one.stored.size_bytes if one.stored else 0) / RATE_BYTES for one in answer.results)
+            units += sum(1.0 + (one.content.size_bytes if one.content else 0) / RATE_BYTES for one in answer.results)
             elapsed = answer.at - since
             if elapsed >= PERIOD_SECONDS and waiting is not None:
                 self._width.judge(units / elapsed)
@@ -147,7 +146,7 @@ class _Pool:
 
     def _one(self, task: Task) -> Transferred:
         try:
-            return Transferred(task, self._transfer(task.item), None)
+            return Transferred(task, self._transfer(task), None)
         except ItemError as error:
             return Transferred(task, None, error)
 
@@ -164,7 +163,7 @@ def _parcels(tasks: Iterator[Task]) -> Iterator[list[Task]]:
     parcel: list[Task] = []
     for task in tasks:
         size = task.item.size_bytes
-        if size is None or size > SMALL_BYTES:
+        if size is None or size > SMALL_BYTES or task.links:
             yield [task]
             continue
         parcel.append(task)

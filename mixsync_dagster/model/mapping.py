@@ -243,8 +243,9 @@ class BlobMappingEntry(Model):
 
     target_type: Literal["blob"] = Field(description="Always blob.")
     source: BlobSource = Field(
-        description="Where the bytes come from: file, the synced file itself; content behind a URL (any other source) "
-        "is not fetched and not accepted."
+        description="Where the bytes come from: file, the synced file itself; column, what the URL in a table's column "
+        "names, fetched when the row is new or changed, from hosts of MIXSYNC_FETCH_HOSTS only (without a URL there is "
+        "no blob). Other sources are not accepted."
     )
     blob_type: BlobType = Field(
         default=BlobType.AUTO,
@@ -344,12 +345,12 @@ def check_mapping_fits(mapping: SchemaMapping, provider: ProviderType, *, where:
 
 
 def check_blobs_offered(mapping: SchemaMapping, *, where: str = "schema_mapping") -> None:
-    """Return if every blob is the synced file; content behind URLs is not fetched. Raises InvalidInput."""
+    """Return if every blob is the synced file or behind the URL in a column. Raises InvalidInput."""
     problems = []
     for target, entry in mapping.blobs.items():
-        if entry.source.type != "file":
+        if entry.source.type not in ("file", "column"):
             field = f"{where}.mappings.{target}.source.type"
-            accepted = "file, or map the value as a field"
+            accepted = "file or column, or map the value as a field"
             message = f"{field}: {entry.source.type} is not accepted, for a blob's URL is not fetched; give {accepted}."
             problems.append(FieldProblem(field, entry.source.type, accepted, message))
     if problems:

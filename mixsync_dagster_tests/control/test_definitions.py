@@ -145,7 +145,7 @@ WRONG = {
         with_line("schema_mapping: {mappings: {c: {target_type: blob, source: {type: tag, key: url}}}}"),
         (
             "syncs.yaml:14: syncs.videos.schema_mapping.mappings.c.source.type: tag is not accepted, for a blob's URL "
-            "is not fetched; give file, or map the value as a field."
+            "is not fetched; give file or column, or map the value as a field."
         ),
     ),
     "a mapping that does not fit its bucket": (

@@ -8,12 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from mixsync_dagster.engine.contents import Content
 from mixsync_dagster.engine.tasks import Task
 from mixsync_dagster.engine.transfers import AHEAD_PARCELS, Transferred, transfer_all
 from mixsync_dagster.engine.width import AdaptiveWidth
 from mixsync_dagster.errors import ItemCorrupt, ItemVanished, ProviderUnavailable
 from mixsync_dagster.model.items import SourceItem
-from mixsync_dagster.model.objects import StoredBlob
 from mixsync_dagster.testing.clock import SimulatedClock
 
 MEGABYTE = 1024 * 1024
@@ -25,13 +25,13 @@ def task(number: int, size_bytes: int | None = MEGABYTE) -> Task:
     return Task(number, f"obj_{number}", item, "create", "{}", retry=False)
 
 
-def stored(item: SourceItem) -> StoredBlob:
-    return StoredBlob("0" * 64, item.size_bytes or 0)
+def stored(task: Task) -> Content:
+    return Content((), task.item.size_bytes or 0)
 
 
 def transferred(
     tasks: Iterable[Task],
-    transfer: Callable[[SourceItem], StoredBlob] = stored,
+    transfer: Callable[[Task], Content] = stored,
     *,
     clock: SimulatedClock | None = None,
     cap: int = 8,
@@ -59,8 +59,8 @@ class Gauge:
         self.now = self.most = self.now_bytes = self.most_bytes = 0
         self.given_up = False
 
-    def __call__(self, item: SourceItem) -> StoredBlob:
-        size = item.size_bytes or 0
+    def __call__(self, task: Task) -> Content:
+        size = task.item.size_bytes or 0
         with self._lock:
             self.now += 1
             self.now_bytes += size
@@ -69,7 +69,7 @@ class Gauge:
             self.given_up |= not self._lock.wait_for(lambda: self.most >= self._wanted, PATIENCE_SECONDS)
             self.now -= 1
             self.now_bytes -= size
-        return stored(item)
+        return stored(task)
 
 
 def test_no_tasks_give_no_results() -> None:
@@ -80,15 +80,15 @@ def test_every_task_has_one_result() -> None:
     tasks = [task(number) for number in range(50)]
     results = flat(transferred(tasks))
     assert sorted(one.task.number for one in results) == list(range(50))
-    assert all(one.stored == StoredBlob("0" * 64, MEGABYTE) and one.error is None for one in results)
+    assert all(one.content == Content((), MEGABYTE) and one.error is None for one in results)
 
 
 def test_results_come_in_the_order_of_completion() -> None:
     gates = [threading.Event() for _ in range(3)]
 
-    def transfer(item: SourceItem) -> StoredBlob:
-        assert gates[int(item.path)].wait(PATIENCE_SECONDS)
-        return stored(item)
+    def transfer(task: Task) -> Content:
+        assert gates[int(task.item.path)].wait(PATIENCE_SECONDS)
+        return stored(task)
 
     results = transferred([task(0), task(1), task(2)], transfer)
     order = []
@@ -111,17 +111,17 @@ def test_items_of_unknown_or_large_size_travel_alone(size_bytes: int | None) -> 
 
 
 def test_a_failed_item_is_a_result_and_others_go_on() -> None:
-    def transfer(item: SourceItem) -> StoredBlob:
-        if item.path == "1":
+    def transfer(task: Task) -> Content:
+        if task.item.path == "1":
             raise ItemCorrupt("1 is torn.")
-        if item.path == "2":
+        if task.item.path == "2":
             raise ItemVanished("2 is gone.")
-        return stored(item)
+        return stored(task)
 
     results = {one.task.number: one for one in flat(transferred([task(n, 10) for n in range(6)], transfer))}
     assert sorted(results) == [0, 1, 2, 3, 4, 5]
     assert [type(results[n].error) for n in range(4)] == [type(None), ItemCorrupt, ItemVanished, type(None)]
-    assert results[1].stored is None
+    assert results[1].content is None
 
 
 def test_as_many_as_the_cap_are_under_way_at_once() -> None:
@@ -166,13 +166,13 @@ def test_any_other_error_is_raised_after_transfers_under_way_ended(error: BaseEx
     others_run = threading.Event()
     ended: list[str] = []
 
-    def transfer(item: SourceItem) -> StoredBlob:
-        if item.path == "0":
+    def transfer(task: Task) -> Content:
+        if task.item.path == "0":
             assert others_run.wait(PATIENCE_SECONDS)
             raise error
         others_run.set()
-        ended.append(item.path)
-        return stored(item)
+        ended.append(task.item.path)
+        return stored(task)
 
     with pytest.raises(type(error)) as caught:
         flat(transferred((task(number) for number in range(10_000)), transfer, cap=4))
@@ -186,13 +186,13 @@ def test_closing_early_waits_for_transfers_under_way_and_starts_no_more() -> Non
     lock = threading.Lock()
     begun = ended = 0
 
-    def transfer(item: SourceItem) -> StoredBlob:
+    def transfer(task: Task) -> Content:
         nonlocal begun, ended
         with lock:
             begun += 1
         with lock:
             ended += 1
-        return stored(item)
+        return stored(task)
 
     results = transferred((task(number) for number in range(10_000)), transfer, cap=4)
     next(results)
@@ -236,9 +236,9 @@ def test_the_pool_widens_once_a_period_is_over() -> None:
     before = len(pool_threads())
     clock = SimulatedClock()
 
-    def transfer(item: SourceItem) -> StoredBlob:
-        clock.advance(0.1 if int(item.path) < 10 else 0.0)
-        return stored(item)
+    def transfer(task: Task) -> Content:
+        clock.advance(0.1 if int(task.item.path) < 10 else 0.0)
+        return stored(task)
 
     widest = 0
     for _ in transferred((task(number) for number in range(300)), transfer, clock=clock, cap=32):

@@ -198,13 +198,15 @@ def test_a_mapping_survives_being_written_and_read(mapping):
     assert SchemaMapping.model_validate(first.model_dump()) == first
 
 
-def test_a_blob_is_the_file_since_no_url_is_fetched():
+def test_a_blob_is_the_file_or_what_a_column_names():
     linked = {"target_type": "blob", "source": {"type": "metadata", "key": "url"}}
     content = {"target_type": "blob", "source": {"type": "file"}}
+    photo = {"target_type": "blob", "source": {"type": "column", "name": "PHOTO_URL"}}
+    check_blobs_offered(parse(SchemaMapping, {"mappings": {"content": content, "photo": photo}}))
     check_blobs_offered(parse(SchemaMapping, {"mappings": {"content": content, "url": field({"type": "folder_path"})}}))
     with pytest.raises(InvalidInput) as refused:
         check_blobs_offered(parse(SchemaMapping, {"mappings": {"content": content, "x": linked}}))
     assert str(refused.value) == (
-        "schema_mapping.mappings.x.source.type: metadata is not accepted, for a blob's URL is not fetched; give file, "
-        "or map the value as a field."
+        "schema_mapping.mappings.x.source.type: metadata is not accepted, for a blob's URL is not fetched; give file "
+        "or column, or map the value as a field."
     )
