@@ -255,6 +255,102 @@ class BatchList(BaseModel):
     total_count: int
 
 
+class Task(OpenAnswer):
+    """What became of handing a batch over."""
+
+    task_id: str = Field(description="The destination's task; the batch's own id as long as there is none.")
+    task_type: Literal["api_buckets_batches_process"]
+    status: Literal["PENDING", "COMPLETED", "FAILED"]
+    batch_id: str
+
+
+class Plan(OpenAnswer):
+    """What a run would do now."""
+
+    complete: bool = Field(description="False: the source was not listed to its end, and the numbers are of a part.")
+    discovered: int
+    create: int
+    replace: int
+    move: int
+    remove: int
+    unchanged: int
+    quarantined: int
+    rejected: dict[str, int] = Field(description="Entries that filters take out, or that cannot be read, by reason.")
+    size_bytes: int = Field(description="Bytes to transfer, as far as the listing tells sizes.")
+    requests: int = Field(description="Requests to the provider, about.")
+    examples: dict[str, list[str]]
+
+
+class FilterOutcome(BaseModel):
+    """What one rule says of an item."""
+
+    rule: str
+    passed: bool | None = Field(description="Null: it cannot be told from what is known.")
+
+
+class MappedTarget(BaseModel):
+    """One entry of the schema mapping."""
+
+    target: str
+    target_type: str
+    source: dict[str, Any]
+    value: Any = Field(description="What it has given the object; null without an object.")
+
+
+class Listed(BaseModel):
+    """What the source says."""
+
+    found: bool
+    complete: bool
+    size_bytes: int | None
+    modified_at: str | None
+    mime_type: str | None
+    version: str | None
+    unreadable: str | None
+
+
+class Explanation(OpenAnswer):
+    """Why an item is or is not in the bucket."""
+
+    sync_config_id: str
+    path: str
+    source_object_id: str | None
+    standing: Literal["in_bucket", "duplicate", "filtered", "failed", "unreadable", "waiting", "not_listed", "unknown"]
+    reason: str = Field(description="One sentence.")
+    in_bucket: bool
+    object_id: str | None
+    version: str | None
+    filtered_by: str | None
+    filters: list[FilterOutcome]
+    mapping: list[MappedTarget]
+    listed: Listed | None = Field(description="Null: the source was not asked.")
+    dead_letter: dict[str, Any] | None
+
+
+class ItemOutcome(BaseModel):
+    """What a run did with one item."""
+
+    source_object_id: str
+    source_path: str
+    outcome: Literal["created", "updated", "duplicate", "removed", "failed"]
+    object_id: str | None
+    size_bytes: int | None
+    error_type: str | None
+    error_message: str | None
+    at: str
+
+
+class RunReport(OpenAnswer):
+    """What a run did, item by item; items that a later run worked on again are told by that run's report."""
+
+    sync_run_id: str
+    sync_config_id: str
+    status: str
+    counters: dict[str, Any] = Field(description="What the run counted, whatever came later.")
+    results: list[ItemOutcome]
+    pagination: Pagination
+
+
 class Alive(BaseModel):
     """The server answers."""
 

@@ -8,11 +8,12 @@ from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from mixsync_dagster.api import blobs, buckets, connections, failures, jobs, syncs, watching
+from mixsync_dagster.api import batches, blobs, buckets, connections, explaining, failures, jobs, syncs, watching
 from mixsync_dagster.api.access import Serving
 from mixsync_dagster.api.failures import ApiError
 from mixsync_dagster.api.gate import Gate
 from mixsync_dagster.api.openapi import describe
+from mixsync_dagster.api.throttling import RateLimit
 from mixsync_dagster.errors import MixsyncError
 from mixsync_dagster.wiring import Services
 
@@ -27,14 +28,17 @@ def create_app(services: Services, *, open_access: bool) -> FastAPI:
     is made, from this machine's own addresses. Raises ConfigurationError.
     """
     keys = services.open_keys()
+    limit = RateLimit(services.settings.api_requests_per_minute, services.clock)
     app = FastAPI(title="mixsync", version=VERSION, redoc_url=None, redirect_slashes=False)
-    app.state.serving = Serving(services, keys, open_access)
+    app.state.serving = Serving(services, keys, limit, open_access)
     app.state.counter = watching.RequestCounter()
     for router in (
         *connections.routers(),
         syncs.router,
         jobs.router,
+        explaining.router,
         buckets.router,
+        batches.router,
         blobs.router,
         watching.router,
     ):

@@ -1,8 +1,7 @@
-"""Buckets, and what syncs put into them: objects and batches."""
+"""Buckets, and the objects that syncs put into them."""
 
 from __future__ import annotations
 
-from itertools import islice
 from typing import Any
 
 from fastapi import APIRouter
@@ -10,15 +9,17 @@ from fastapi import APIRouter
 from mixsync_dagster.api import answers, requests
 from mixsync_dagster.api.access import Call, Editor, Viewer
 from mixsync_dagster.api.bodies import JsonBody, optional, required
-from mixsync_dagster.api.forms import batch_answer, bucket_answer, object_answer
+from mixsync_dagster.api.forms import bucket_answer, object_answer
 from mixsync_dagster.api.operations import operation
-from mixsync_dagster.api.paging import Pages, page_of, pagination
+from mixsync_dagster.api.paging import Pages, pagination, told
+from mixsync_dagster.api.repeats import Repeatable
 from mixsync_dagster.control import buckets
+from mixsync_dagster.control.owners import new_bucket_id
 from mixsync_dagster.model.buckets import BucketDefinition
+from mixsync_dagster.ports.listing import ObjectFilter
 
 router = APIRouter(prefix="/v1/buckets", tags=["Buckets"])
 _ONE = "/{bucket_id}"
-_MAX_MEMBERS = 10_000
 
 
 @operation(
@@ -30,17 +31,22 @@ _MAX_MEMBERS = 10_000
     answer=answers.Bucket,
     errors=(409,),
 )
-def create_bucket(call: Editor, body: JsonBody) -> dict[str, Any]:
+def create_bucket(call: Editor, body: JsonBody, once: Repeatable) -> Any:
     """Create a bucket."""
-    asked = required(requests.BucketCreateRequest, body)
-    made = buckets.create_bucket(
-        call.tenant,
-        name=asked.bucket_name,
-        schema=asked.bucket_schema,
-        description=asked.description,
-        metadata=asked.metadata,
-    )
-    return bucket_answer(made, object_count=0)
+
+    def make(bucket_id: str) -> dict[str, Any]:
+        asked = required(requests.BucketCreateRequest, body)
+        made = buckets.create_bucket(
+            call.tenant,
+            bucket_id,
+            name=asked.bucket_name,
+            schema=asked.bucket_schema,
+            description=asked.description,
+            metadata=asked.metadata,
+        )
+        return bucket_answer(made, object_count=0)
+
+    return once(reserve=new_bucket_id, make=make, find=lambda bucket_id: _counted(call, call.tenant.bucket(bucket_id)))
 
 
 @operation(
@@ -56,9 +62,11 @@ def create_bucket(call: Editor, body: JsonBody) -> dict[str, Any]:
 def list_buckets(call: Viewer, pages: Pages, body: JsonBody) -> dict[str, Any]:
     """List buckets."""
     optional(requests.NoFilters, body)
-    results, paged, total = page_of(call.tenant.buckets(), pages, key=lambda one: one.bucket_id)
-    counted = [_counted(call, one) for one in results]
-    return {"results": counted, "pagination": paged, "total": total, "total_count": total}
+    found = call.tenant.buckets_part(after=pages.after, offset=pages.offset, limit=pages.limit)
+    counts = call.store.count_objects_of([one.bucket_id for one in found.entries])
+    results = [bucket_answer(one, object_count=counts[one.bucket_id]) for one in found.entries]
+    paged = told(pages, found, key=lambda one: one.bucket_id)
+    return {"results": results, "pagination": paged, "total": found.total, "total_count": found.total}
 
 
 @operation(router, "GET", _ONE, summary="Get a bucket by id or name", answer=answers.Bucket)
@@ -93,19 +101,13 @@ def delete_bucket(call: Editor, bucket_id: str) -> dict[str, Any]:
 def list_objects(call: Viewer, bucket_id: str, pages: Pages, body: JsonBody) -> dict[str, Any]:
     """List objects."""
     bucket = call.tenant.bucket(bucket_id)
-    sync_id = optional(requests.ListObjectsRequest, body).sync_config_id
-    if sync_id is not None:
-        sync_id = call.tenant.sync(bucket, sync_id).sync_config_id
-    # One more than wanted tells whether there is a next page.
-    found = call.store.list_objects(
-        bucket.bucket_id, after=pages.after, limit=pages.offset + pages.limit + 1, sync_config_id=sync_id
-    )[pages.offset :]
-    results = found[: pages.limit]
-    last = results[-1].object_id if len(found) > pages.limit else None
-    total = call.store.count_objects(bucket.bucket_id, sync_config_id=sync_id) if pages.include_total else None
-    start = pages.offset if pages.after is None else None
-    paged = pagination(pages, start=start, last=last, total=total)
-    return {"results": [object_answer(one) for one in results], "pagination": paged}
+    wanted = _objects_wanted(call, bucket, optional(requests.ListObjectsRequest, body))
+    found, more = call.store.list_objects_part(
+        bucket.bucket_id, wanted, after=pages.after, offset=pages.offset, limit=pages.limit
+    )
+    total = call.store.count_objects_where(bucket.bucket_id, wanted) if pages.include_total else None
+    paged = pagination(pages, last=found[-1].object_id if found and more else None, total=total)
+    return {"results": [object_answer(one) for one in found], "pagination": paged}
 
 
 @operation(router, "GET", f"{_ONE}/objects/{{object_id}}", summary="Get an object", answer=answers.BucketObject)
@@ -114,35 +116,16 @@ def get_object(call: Viewer, bucket_id: str, object_id: str) -> dict[str, Any]:
     return object_answer(call.tenant.object(call.tenant.bucket(bucket_id), object_id))
 
 
-@operation(
-    router,
-    "POST",
-    f"{_ONE}/batches/list",
-    summary="List the batches of a bucket, newest first",
-    request=requests.NoFilters,
-    body_required=False,
-    answer=answers.BatchList,
-)
-def list_batches(call: Viewer, bucket_id: str, pages: Pages, body: JsonBody) -> dict[str, Any]:
-    """List batches."""
-    bucket = call.tenant.bucket(bucket_id)
-    optional(requests.NoFilters, body)
-    results, paged, total = page_of(call.tenant.batches(bucket), pages, key=lambda one: one.batch_id)
-    return {"results": [batch_answer(one) for one in results], "pagination": paged, "total_count": total}
-
-
-@operation(
-    router,
-    "GET",
-    f"{_ONE}/batches/{{batch_id}}",
-    summary="Get a batch with its objects",
-    answer=answers.BatchAnswer,
-)
-def get_batch(call: Viewer, bucket_id: str, batch_id: str) -> dict[str, Any]:
-    """Return a batch."""
-    found = call.tenant.batch(call.tenant.bucket(bucket_id), batch_id)
-    members = islice(call.services.store.batch_members(found.batch_id), _MAX_MEMBERS)
-    return batch_answer(found, object_ids=[member.object_id for member in members])
+def _objects_wanted(call: Call, bucket: BucketDefinition, asked: requests.ListObjectsRequest) -> ObjectFilter:
+    """Return the filter; what it names has to be there. Raises NotFound."""
+    sync_id, batch_id = asked.sync_config_id, asked.batch_id
+    return ObjectFilter(
+        sync_config_id=None if sync_id is None else call.tenant.sync(bucket, sync_id).sync_config_id,
+        batch_id=None if batch_id is None else call.tenant.batch(bucket, batch_id).batch_id,
+        path_prefix=asked.source_path_prefix,
+        updated_after=asked.updated_after,
+        updated_before=asked.updated_before,
+    )
 
 
 def _counted(call: Call, bucket: BucketDefinition) -> dict[str, Any]:

@@ -11,9 +11,12 @@ from mixsync_dagster.api import answers, requests
 from mixsync_dagster.api.access import Admin, Call
 from mixsync_dagster.api.bodies import JsonBody, optional, patch, required
 from mixsync_dagster.api.operations import operation
-from mixsync_dagster.api.paging import Pages, page_of
+from mixsync_dagster.api.paging import Pages, part_of, timed_key, told
+from mixsync_dagster.api.repeats import Repeatable
 from mixsync_dagster.control import connections
+from mixsync_dagster.control.owners import new_connection_id
 from mixsync_dagster.model.connections import StorageConnectionCreateRequest, StorageConnectionUpdateRequest
+from mixsync_dagster.ports.listing import ConnectionFilter
 from mixsync_dagster.wiring import offered
 
 PREFIXES = ("/v1/organizations/connections", "/v1/connections")
@@ -76,33 +79,32 @@ def _router(prefix: str) -> APIRouter:
     return router
 
 
-def create_connection(call: Admin, body: JsonBody) -> dict[str, Any]:
+def create_connection(call: Admin, body: JsonBody, once: Repeatable) -> Any:
     """Create a connection."""
-    made = connections.create_connection(
-        call.store,
-        required(StorageConnectionCreateRequest, body),
-        owner=call.owner,
-        now=call.now,
-        offered=offered(),
-        check=call.services.check_source,
-    )
-    _tell(call, "created", made.connection_id)
-    return made.public_dict()
+
+    def make(connection_id: str) -> dict[str, Any]:
+        made = connections.create_connection(
+            call.store,
+            required(StorageConnectionCreateRequest, body),
+            owner=call.owner,
+            now=call.now,
+            offered=offered(),
+            check=call.services.check_source,
+            connection_id=connection_id,
+        )
+        _tell(call, "created", made.connection_id)
+        return made.public_dict()
+
+    return once(reserve=new_connection_id, make=make, find=lambda made: call.tenant.connection(made).public_dict())
 
 
 def list_connections(call: Admin, pages: Pages, body: JsonBody) -> dict[str, Any]:
     """List connections."""
     asked = optional(requests.ListConnectionsRequest, body)
-    found = [
-        one
-        for one in call.tenant.connections()
-        if asked.provider_type in (None, one.provider_type)
-        and asked.status in (None, one.status)
-        and asked.is_active in (None, one.is_active)
-    ]
-    found.sort(key=lambda one: (one.created_at, one.connection_id), reverse=True)
-    results, pagination, total = page_of(found, pages, key=lambda one: one.connection_id)
-    return {"results": [one.public_dict() for one in results], "pagination": pagination, "total": total}
+    wanted = ConnectionFilter(asked.provider_type, asked.status, asked.is_active)
+    found = call.store.list_connections_part(call.owner.internal_id, wanted, part_of(pages))
+    paged = told(pages, found, key=lambda one: timed_key(one.created_at, one.connection_id))
+    return {"results": [one.public_dict() for one in found.entries], "pagination": paged, "total": found.total}
 
 
 def get_connection(call: Admin, connection_identifier: str) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
@@ -10,9 +11,12 @@ from mixsync_dagster.control.presenting import batch_form, object_form
 from mixsync_dagster.model.buckets import BucketDefinition
 from mixsync_dagster.model.objects import Batch, Blob, StoredObject
 from mixsync_dagster.model.progress import MAX_RETRIES, DeadLetter, RunRecord
+from mixsync_dagster.model.status import TaskStatus
 from mixsync_dagster.model.syncs import SyncConfiguration
+from mixsync_dagster.ports.tracing import ItemOutcome
 
 _MAX_ERROR_CHARS = 1000
+_WITH_ERRORS = "completed_with_errors"
 _BATCH_STATUS = {"sealed": "PENDING", "submitted": "COMPLETED", "failed": "FAILED"}
 
 
@@ -36,7 +40,12 @@ def bucket_answer(bucket: BucketDefinition, *, object_count: int) -> dict[str, A
 
 def job_status(run: RunRecord) -> str:
     """Return a run's status in the API's words, which know no completed_with_errors."""
-    return "completed" if run.status == "completed_with_errors" else run.status
+    return "completed" if run.status == _WITH_ERRORS else run.status
+
+
+def statuses_of(status: str) -> tuple[str, ...]:
+    """Return the statuses of runs that `job_status` tells so."""
+    return (status, _WITH_ERRORS) if status == "completed" else (status,)
 
 
 def job_answer(sync: SyncConfiguration, run: RunRecord, *, job_id: str | None = None) -> dict[str, Any]:
@@ -168,6 +177,27 @@ def batch_answer(batch: Batch, *, object_ids: list[str] | None = None) -> dict[s
         "max_node_death_resubmits": 0,
         "max_deploy_resubmits": 0,
         "updated_at": _moment(batch.submitted_at or batch.created_at),
+    }
+
+
+def batch_state(status: TaskStatus) -> str | None:
+    """Return the state of batches that are told in this status; None: of none."""
+    return next((state for state, told in _BATCH_STATUS.items() if told == status), None)
+
+
+def outcome_answer(outcome: ItemOutcome) -> dict[str, Any]:
+    """Return what a run did with an item."""
+    return {**asdict(outcome), "at": _moment(outcome.at)}
+
+
+def task_answer(batch: Batch) -> dict[str, Any]:
+    """Return how a batch that was to be handed over stands."""
+    return {
+        "task_id": batch.task_id or batch.batch_id,
+        "task_type": "api_buckets_batches_process",
+        "status": _BATCH_STATUS[batch.state],
+        "batch_id": batch.batch_id,
+        "submitted_at": _moment(batch.submitted_at),
     }
 
 

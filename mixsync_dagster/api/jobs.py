@@ -9,11 +9,11 @@ from fastapi import APIRouter
 from mixsync_dagster.api import answers, requests
 from mixsync_dagster.api.access import Editor, Viewer
 from mixsync_dagster.api.bodies import JsonBody, optional, required
-from mixsync_dagster.api.forms import dead_letter_answer, job_answer, job_status, metrics_answer, queued_job_answer
+from mixsync_dagster.api.forms import dead_letter_answer, job_answer, metrics_answer, queued_job_answer, statuses_of
 from mixsync_dagster.api.operations import operation
-from mixsync_dagster.api.paging import MAX_LIMIT, MAX_OFFSET, Pages, page_of
+from mixsync_dagster.api.paging import MAX_LIMIT, Pages, part_of, timed_key, told
 from mixsync_dagster.api.syncs import found_sync
-from mixsync_dagster.control.dead_letters import Choice, discard, requeue
+from mixsync_dagster.control.dead_letters import OPEN_STATES, Choice, discard, requeue
 from mixsync_dagster.control.jobs import find_job
 from mixsync_dagster.control.measuring import measure
 
@@ -32,13 +32,13 @@ _GIVEN_UP = "marked as failed through the API"
     answer=answers.JobList,
 )
 def list_jobs(call: Viewer, bucket_id: str, sync_config_id: str, pages: Pages, body: JsonBody) -> dict[str, Any]:
-    """List runs, of which the newest ten thousand can be reached."""
+    """List runs."""
     sync = found_sync(call, bucket_id, sync_config_id)
     asked = optional(requests.ListJobsRequest, body)
-    runs = call.store.list_runs(sync.sync_config_id, limit=MAX_OFFSET + MAX_LIMIT)
-    found = [run for run in runs if asked.status in (None, job_status(run))]
-    results, pagination, total = page_of(found, pages, key=lambda run: run.sync_run_id)
-    return {"results": [job_answer(sync, run) for run in results], "pagination": pagination, "total": total}
+    statuses = None if asked.status is None else statuses_of(asked.status)
+    found = call.store.list_runs_part(sync.sync_config_id, statuses, part_of(pages))
+    paged = told(pages, found, key=lambda run: timed_key(run.started_at, run.sync_run_id))
+    return {"results": [job_answer(sync, run) for run in found.entries], "pagination": paged, "total": found.total}
 
 
 @operation(
@@ -75,17 +75,9 @@ def list_dead_letters(call: Viewer, bucket_id: str, sync_config_id: str, body: J
     """List dead letters that are waiting or out of retries, by id."""
     sync = found_sync(call, bucket_id, sync_config_id)
     asked = optional(requests.ListDeadLettersRequest, body)
-    state = "quarantined" if asked.only_max_retries else None
-    results: list[dict[str, Any]] = []
-    total, after = 0, None
-    while page := call.store.list_dead_letters(sync.sync_config_id, state=state, after=after, limit=MAX_LIMIT):
-        for letter in page:
-            if asked.error_types is None or letter.error_type in asked.error_types:
-                total += 1
-                if len(results) < MAX_LIMIT:
-                    results.append(dead_letter_answer(sync, letter))
-        after = page[-1].dead_letter_id
-    return {"results": results, "total": total}
+    states = ("quarantined",) if asked.only_max_retries else OPEN_STATES
+    found = call.store.list_letters(sync.sync_config_id, states=states, error_types=asked.error_types, limit=MAX_LIMIT)
+    return {"results": [dead_letter_answer(sync, letter) for letter in found.entries], "total": found.total}
 
 
 @operation(

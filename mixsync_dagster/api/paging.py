@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, Query
 
 from mixsync_dagster.api.failures import invalid_query
+from mixsync_dagster.ports.listing import Listed, Part
 
 DEFAULT_LIMIT = 100
 MAX_LIMIT = 1000
 MAX_OFFSET = 10_000
 
 Entry = TypeVar("Entry")
+
+_TIMED = re.compile(r"(\d{1,17}):([!-~]{1,200})")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_AS_IT_IS = "give a page's next_cursor as it is"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,27 +69,33 @@ def _paging(
 Pages = Annotated[Paging, Depends(_paging)]
 
 
-def page_of(entries: Sequence[Entry], paging: Paging, *, key: Callable[[Entry], str]) -> tuple[list[Entry], Any, int]:
-    """Return the wanted page of a whole list, its `pagination`, and how many there are in all.
-
-    `key` tells entries apart; a cursor whose entry is gone is refused, for nothing says where it was.
-    """
-    start = paging.offset
+def part_of(paging: Paging) -> Part:
+    """Return the part of a list, newest first, that is wanted. Raises RequestValidationError for another's cursor."""
+    after = None
     if paging.after is not None:
-        found = [index for index, entry in enumerate(entries) if key(entry) == paging.after]
-        if not found:
-            raise invalid_query("cursor", "its entry is gone; begin again without a cursor")
-        start = found[0] + 1
-    page = list(entries[start : start + paging.limit])
-    more = start + paging.limit < len(entries)
-    last = key(page[-1]) if page and more else None
-    return page, pagination(paging, start=start, last=last, total=len(entries)), len(entries)
+        match = _TIMED.fullmatch(paging.after)
+        if match is None:
+            raise invalid_query("cursor", _AS_IT_IS)
+        after = (_EPOCH + timedelta(microseconds=int(match[1])), match[2])
+    return Part(paging.limit, paging.offset, after)
 
 
-def pagination(paging: Paging, *, start: int | None, last: str | None, total: int | None) -> dict[str, Any]:
-    """Return the `pagination` of a page that begins at `start` (None: not known) and is followed after `last`."""
+def timed_key(created_at: datetime, identifier: str) -> str:
+    """Return what a cursor into a list, newest first, holds of an entry."""
+    return f"{(created_at - _EPOCH) // timedelta(microseconds=1)}:{identifier}"
+
+
+def told(paging: Paging, listed: Listed[Entry], *, key: Callable[[Entry], str]) -> dict[str, Any]:
+    """Return the `pagination` of a part that was read."""
+    last = key(listed.entries[-1]) if listed.more and listed.entries else None
+    return pagination(paging, last=last, total=listed.total)
+
+
+def pagination(paging: Paging, *, last: str | None, total: int | None) -> dict[str, Any]:
+    """Return the `pagination` of a page that is followed by others after the key `last` (None: by no others)."""
     total = total if paging.include_total else None
-    number = None if start is None else start // paging.limit + 1
+    # After a cursor, nothing tells how many entries came before.
+    number = None if paging.after is not None else paging.offset // paging.limit + 1
     return {
         "total": total,
         "page": number,
@@ -114,5 +127,5 @@ def _decoded(cursor: str) -> str:
         key = ""
     # Every key is an id, and no id holds anything else.
     if not key.isprintable() or not key:
-        raise invalid_query("cursor", "give a page's next_cursor as it is")
+        raise invalid_query("cursor", _AS_IT_IS)
     return key

@@ -7,12 +7,13 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, Field
 
-from mixsync_dagster.model.base import Description, Flag, Metadata, Model, Text, not_accepted
+from mixsync_dagster.model.base import Description, Flag, Metadata, Model, Text, UtcDatetime, not_accepted
 from mixsync_dagster.model.buckets import BucketSchema
 from mixsync_dagster.model.provider_configs import ProviderType
 from mixsync_dagster.model.status import TaskStatus
 
 Name = Annotated[str, Text(1, 100)]
+PathPrefix = Annotated[str, Text(1, 1024)]
 MAX_ERROR_TYPES = 100
 
 
@@ -96,4 +97,27 @@ class ListObjectsRequest(Model):
 
     sync_config_id: Name | None = Field(
         default=None, description="Only those that this sync of the bucket wrote last, by id. None: all."
+    )
+    batch_id: Name | None = Field(default=None, description="Only those in this batch of the bucket. None: all.")
+    source_path_prefix: PathPrefix | None = Field(
+        default=None, description="Only those whose source path begins so. None: all.", examples=["films/"]
+    )
+    updated_after: UtcDatetime | None = Field(default=None, description="Only those changed later. None: all.")
+    updated_before: UtcDatetime | None = Field(default=None, description="Only those changed earlier. None: all.")
+
+
+class ListBatchesRequest(Model):
+    """Which batches are listed; every filter that is given has to fit."""
+
+    status: TaskStatus | None = Field(
+        default=None, description="Only in this status: PENDING, COMPLETED or FAILED. None: any."
+    )
+    sync_config_id: Name | None = Field(default=None, description="Only of this sync of the bucket, by id. None: all.")
+
+
+class SubmitBatchRequest(Model):
+    """How a batch is handed over."""
+
+    include_processing_history: Flag = Field(
+        default=True, description="Accepted as the vendor's client sends it; an embedded bucket keeps no such history."
     )

@@ -11,11 +11,14 @@ from mixsync_dagster.api.access import Call, Editor, Viewer
 from mixsync_dagster.api.bodies import JsonBody, optional, patch, required
 from mixsync_dagster.api.forms import sync_answer
 from mixsync_dagster.api.operations import operation
-from mixsync_dagster.api.paging import Pages, page_of
+from mixsync_dagster.api.paging import Pages, part_of, timed_key, told
+from mixsync_dagster.api.repeats import Repeatable
 from mixsync_dagster.control import syncs
 from mixsync_dagster.control.admitting import admit_sync
-from mixsync_dagster.control.jobs import next_job_id
+from mixsync_dagster.control.jobs import has_begun, next_job_id
+from mixsync_dagster.control.owners import new_sync_config_id
 from mixsync_dagster.model.syncs import SyncConfiguration, SyncCreateRequest, SyncUpdateRequest
+from mixsync_dagster.ports.listing import SyncFilter
 
 router = APIRouter(prefix="/v1/buckets/{bucket_id}/syncs", tags=["Bucket syncs"])
 _ONE = "/{sync_config_id}"
@@ -35,21 +38,26 @@ def found_sync(call: Call, bucket_id: str, sync_config_id: str) -> SyncConfigura
     answer=SyncConfiguration,
     errors=(404, 409),
 )
-def create_sync(call: Editor, bucket_id: str, body: JsonBody) -> dict[str, Any]:
+def create_sync(call: Editor, bucket_id: str, body: JsonBody, once: Repeatable) -> Any:
     """Create a sync."""
     bucket = call.tenant.bucket(bucket_id)
-    request = required(SyncCreateRequest, body)
-    made = admit_sync(
-        call.store,
-        request,
-        bucket=bucket,
-        connection=call.tenant.usable_connection(request.connection_id),
-        config_of=call.services.usable_config,
-        check=call.services.check_source,
-        now=call.now,
-        owner=call.owner,
-    )
-    return sync_answer(made)
+
+    def make(sync_config_id: str) -> dict[str, Any]:
+        request = required(SyncCreateRequest, body)
+        made = admit_sync(
+            call.store,
+            request,
+            bucket=bucket,
+            connection=call.tenant.usable_connection(request.connection_id),
+            config_of=call.services.usable_config,
+            check=call.services.check_source,
+            now=call.now,
+            owner=call.owner,
+            sync_config_id=sync_config_id,
+        )
+        return sync_answer(made)
+
+    return once(reserve=new_sync_config_id, make=make, find=lambda made: sync_answer(call.tenant.sync(bucket, made)))
 
 
 @operation(
@@ -65,14 +73,10 @@ def list_syncs(call: Viewer, bucket_id: str, pages: Pages, body: JsonBody) -> di
     """List syncs."""
     bucket = call.tenant.bucket(bucket_id)
     asked = optional(requests.ListSyncsRequest, body)
-    found = [
-        one
-        for one in call.store.list_syncs(bucket_id=bucket.bucket_id, connection_id=asked.connection_id)
-        if asked.status in (None, one.status) and asked.is_active in (None, one.is_active)
-    ]
-    found.sort(key=lambda one: (one.created_at, one.sync_config_id), reverse=True)
-    results, pagination, total = page_of(found, pages, key=lambda one: one.sync_config_id)
-    return {"results": [sync_answer(one) for one in results], "pagination": pagination, "total": total}
+    wanted = SyncFilter(asked.connection_id, asked.status, asked.is_active)
+    found = call.store.list_syncs_part(bucket.bucket_id, wanted, part_of(pages))
+    paged = told(pages, found, key=lambda one: timed_key(one.created_at, one.sync_config_id))
+    return {"results": [sync_answer(one) for one in found.entries], "pagination": paged, "total": found.total}
 
 
 @operation(router, "GET", _ONE, summary="Get a sync with its live status", answer=SyncConfiguration)
@@ -145,17 +149,30 @@ def trigger_sync(
     call: Editor,
     bucket_id: str,
     sync_config_id: str,
+    once: Repeatable,
     full_sync: Annotated[bool, Query(description="A pass from the start, even if one could be resumed.")] = False,
-) -> dict[str, Any]:
+) -> Any:
     """Ask for a run."""
     found = found_sync(call, bucket_id, sync_config_id)
-    accepted = syncs.trigger(call.store, found, full_sync=full_sync).accepted
-    return {
-        "sync_job_id": next_job_id(found) if accepted else found.current_sync_run_id,
-        "sync_config_id": found.sync_config_id,
-        "status": "dispatched" if accepted else "skipped_already_running",
-        "full_sync": full_sync,
-    }
+
+    def told(job_id: str | None, status: str) -> dict[str, Any]:
+        return {
+            "sync_job_id": job_id,
+            "sync_config_id": found.sync_config_id,
+            "status": status,
+            "full_sync": full_sync,
+        }
+
+    def make(job_id: str) -> dict[str, Any]:
+        if syncs.trigger(call.store, found, full_sync=full_sync).accepted:
+            return told(job_id, "dispatched")
+        return told(found.current_sync_run_id, "skipped_already_running")
+
+    def find(job_id: str) -> dict[str, Any] | None:
+        # Once the run has begun, asking again would ask for another one.
+        return told(job_id, "dispatched") if has_begun(found, job_id) else None
+
+    return once(reserve=lambda: next_job_id(found), make=make, find=find)
 
 
 @operation(

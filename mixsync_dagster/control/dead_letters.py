@@ -14,8 +14,8 @@ CHUNK = 250
 REQUEUED_STATES = ("waiting", "quarantined", "discarded")
 """States that can be left by requeueing."""
 
-DISCARDED_STATES = ("waiting", "quarantined")
-"""States that can be left by discarding."""
+OPEN_STATES = ("waiting", "quarantined")
+"""States in which an item still matters; they can be left by discarding."""
 
 
 class LetterStore(Protocol):
@@ -72,7 +72,7 @@ def discard(store: LetterStore, sync_config_id: str, choice: Choice, *, reason: 
     """
     if not reason.strip():
         raise InvalidInput.of("--reason", "nothing", "why these items are to be left alone")
-    states = _states(choice, DISCARDED_STATES, DISCARDED_STATES)
+    states = _states(choice, OPEN_STATES, OPEN_STATES)
 
     def change(ids: Sequence[str]) -> int:
         return store.discard_dead_letters(sync_config_id, ids, reason=reason.strip())

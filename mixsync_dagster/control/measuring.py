@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from mixsync_dagster.control.dead_letters import OPEN_STATES
 from mixsync_dagster.control.health import health_of, is_stuck
 from mixsync_dagster.model.progress import RunRecord
 from mixsync_dagster.model.syncs import SyncConfiguration
 from mixsync_dagster.ports.control import ControlStore
+from mixsync_dagster.ports.listing import ListingStore
 from mixsync_dagster.ports.upkeep import HealthStore
 
 STALE_INTERVALS = 2
 STALE_SECONDS = 120
-MAX_LETTERS = 10_000
-"""Dead letters that are told apart by their reason; further ones are only counted."""
-_PAGE = 1000
 
 
-class MeasureStore(ControlStore, HealthStore, Protocol):
+class MeasureStore(ControlStore, HealthStore, ListingStore, Protocol):
     """What the numbers are read from."""
 
 
@@ -64,7 +62,7 @@ def measure(store: MeasureStore, sync: SyncConfiguration, now: datetime) -> Meas
         failure_rate=sync.total_files_failed / max(1, sync.total_files_discovered),
         healthy=polls and not (sync.consecutive_failures or stale or stalled),
         dead_letters=health.dead_letters_waiting + health.dead_letters_quarantined,
-        dead_letters_by_error=_by_error(store, sync.sync_config_id),
+        dead_letters_by_error=store.count_letters(sync.sync_config_id, states=OPEN_STATES),
         running=sync.locked,
         stalled=stalled,
         stalled_reason=_reason(health.lock_expired_seconds) if stalled else None,
@@ -76,12 +74,3 @@ def _reason(lock_expired_seconds: float | None) -> str:
     if lock_expired_seconds:
         return f"the worker of the last run is gone; its lock expired {lock_expired_seconds:.0f} seconds ago."
     return "a run is due and none begins; a Dagster daemon with this code location starts it."
-
-
-def _by_error(store: ControlStore, sync_config_id: str) -> Mapping[str, int]:
-    found: Counter[str] = Counter()
-    after: str | None = None
-    while found.total() < MAX_LETTERS and (page := store.list_dead_letters(sync_config_id, after=after, limit=_PAGE)):
-        found.update(letter.error_type for letter in page)
-        after = page[-1].dead_letter_id
-    return dict(found)

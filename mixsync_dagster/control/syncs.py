@@ -16,7 +16,7 @@ from mixsync_dagster.model.paths import parse_source_path
 from mixsync_dagster.model.provider_configs import ProviderType
 from mixsync_dagster.model.provider_filters import check_provider_filters
 from mixsync_dagster.model.schema_fit import check_mapping_fills
-from mixsync_dagster.model.syncs import SyncConfiguration, SyncCreateRequest, SyncUpdateRequest, new_sync
+from mixsync_dagster.model.syncs import SyncConfiguration, SyncCreateRequest, SyncUpdateRequest, new_sync, sync_name_for
 from mixsync_dagster.ports.control import ConfigStore, ControlStore
 
 IMMUTABLE = ("bucket_id", "connection_id", "source_path", "sync_mode", "file_filters", "skip_duplicates", "sync_from")
@@ -127,7 +127,13 @@ def _raise(problems: Sequence[FieldProblem]) -> None:
 
 
 def create_sync(
-    store: ConfigStore, request: SyncCreateRequest, *, bucket: str, now: datetime, owner: Owner = LOCAL_OWNER
+    store: ConfigStore,
+    request: SyncCreateRequest,
+    *,
+    bucket: str,
+    now: datetime,
+    owner: Owner = LOCAL_OWNER,
+    sync_config_id: str | None = None,
 ) -> SyncConfiguration:
     """Store a new sync for a bucket (id or name) and return it: due now, a `scheduled` one after its first interval.
 
@@ -138,7 +144,7 @@ def create_sync(
     check_request(request, connection.provider_type, definition)
     sync = new_sync(
         request,
-        sync_config_id=new_sync_config_id(),
+        sync_config_id=sync_config_id or new_sync_config_id(),
         bucket_id=definition.bucket_id,
         connection_id=connection.connection_id,
         internal_id=owner.internal_id,
@@ -146,7 +152,9 @@ def create_sync(
         created_by_user_id=owner.user_id,
         source_type=connection.provider_type,
         now=now,
-        taken_names=[other.name for other in store.list_syncs()],
+        taken_names=()
+        if request.name
+        else store.numbered_sync_names(sync_name_for(request.source_path), within=owner.namespace),
     )
     store.create_sync(sync)
     return store.get_sync(sync.sync_config_id)

@@ -6,7 +6,7 @@ StoreUnavailable.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -15,6 +15,7 @@ from mixsync_dagster.model.buckets import BucketDefinition
 from mixsync_dagster.model.connections import StorageConnection
 from mixsync_dagster.model.progress import DeadLetter, RunRecord, Trigger
 from mixsync_dagster.model.syncs import SyncConfiguration
+from mixsync_dagster.model.tenants import LOCAL_NAMESPACE, Namespace
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +44,20 @@ class Applied:
 
 
 class ConfigStore(Protocol):
-    """Definitions of connections, buckets and syncs. Credentials go in as plain values and are encrypted at rest."""
+    """Definitions of connections, buckets and syncs. Credentials go in as plain values and are encrypted at rest.
+
+    `within` is the namespace that is looked into, for a connection its organisation; what lies outside is absent. None,
+    for the machinery and for whoever operates it: ids of every namespace, and names of the local one.
+    """
 
     def save_connection(self, connection: StorageConnection, *, credentials: Mapping[str, Any] | None) -> None:
-        """Create or replace a connection. `credentials` None keeps the stored ones. Raises Conflict on a taken name."""
+        """Create or replace a connection. `credentials` None keeps the stored ones.
+
+        Raises Conflict on a name that is taken in its organisation.
+        """
         ...
 
-    def get_connection(self, id_or_name: str) -> StorageConnection:
+    def get_connection(self, id_or_name: str, *, within: Namespace | None = None) -> StorageConnection:
         """Return a connection without its credentials. Raises NotFound."""
         ...
 
@@ -60,30 +68,34 @@ class ConfigStore(Protocol):
         """
         ...
 
-    def list_connections(self) -> Sequence[StorageConnection]:
-        """Return connections that are not archived, by name."""
+    def list_connections(self, *, within: Namespace | None = None) -> Sequence[StorageConnection]:
+        """Return connections that are not archived, by name; None for `within`: those of everybody."""
         ...
 
     def delete_connection(self, connection_id: str) -> None:
         """Archive a connection. Raises Conflict while a sync uses it."""
         ...
 
-    def save_bucket(self, bucket: BucketDefinition) -> None:
-        """Create or replace a bucket's definition."""
+    def save_bucket(self, bucket: BucketDefinition, *, within: Namespace = LOCAL_NAMESPACE) -> None:
+        """Create or replace a bucket's definition. Raises Conflict on a taken name, and on an id of others."""
         ...
 
-    def get_bucket(self, id_or_name: str) -> BucketDefinition:
+    def get_bucket(self, id_or_name: str, *, within: Namespace | None = None) -> BucketDefinition:
         """Return a bucket. Raises NotFound."""
         ...
 
-    def list_buckets(self) -> Sequence[BucketDefinition]:
-        """Return buckets by id."""
+    def list_buckets(self, *, within: Namespace | None = None) -> Sequence[BucketDefinition]:
+        """Return buckets by id; None for `within`: those of everybody."""
+        ...
+
+    def delete_empty_bucket(self, bucket_id: str) -> None:
+        """Remove a bucket. Raises Conflict while it has syncs or objects, NotFound."""
         ...
 
     def create_sync(self, sync: SyncConfiguration) -> None:
         """Store a new sync, due at its `next_sync_at`.
 
-        Raises Conflict on a taken name, NotFound for bucket or connection.
+        Raises Conflict on a name that is taken in its namespace, NotFound for bucket or connection.
         """
         ...
 
@@ -98,14 +110,18 @@ class ConfigStore(Protocol):
         """
         ...
 
-    def get_sync(self, id_or_name: str) -> SyncConfiguration:
+    def get_sync(self, id_or_name: str, *, within: Namespace | None = None) -> SyncConfiguration:
         """Return a sync with live status. Raises NotFound."""
         ...
 
     def list_syncs(
-        self, *, bucket_id: str | None = None, connection_id: str | None = None
+        self, *, bucket_id: str | None = None, connection_id: str | None = None, within: Namespace | None = None
     ) -> Sequence[SyncConfiguration]:
-        """Return syncs by name."""
+        """Return syncs by name; None for `within`: those of everybody."""
+        ...
+
+    def numbered_sync_names(self, stem: str, *, within: Namespace) -> Collection[str]:
+        """Return which names of a namespace are the stem itself, or begin with it and a hyphen."""
         ...
 
 

@@ -32,14 +32,15 @@ OBJECTS_SCHEMA: pa.Schema = pa.schema(
 )
 """Columns of `objects_table`; `fields` is a JSON object, `blobs` a JSON list of objects."""
 
-_COLUMNS = """
+OBJECT_COLUMNS = """
     SELECT object_id, bucket_id, source_provider, source_object_id, source_path, version, state, fields, blobs,
         batch_id, created_at, updated_at
 """
-_BY_ID = _COLUMNS + " FROM objects WHERE object_id IN (:list) AND state = 'active'"
+"""The columns that `to_stored_object` reads."""
+_BY_ID = OBJECT_COLUMNS + " FROM objects WHERE object_id IN (:list) AND state = 'active'"
 # Along the primary key: by the bucket's index, each page would sort the whole bucket.
 _OF_BUCKET = (
-    _COLUMNS
+    OBJECT_COLUMNS
     + """
     FROM objects INDEXED BY sqlite_autoindex_objects_1
     WHERE bucket_id = ? AND object_id > ? AND state = 'active'
@@ -65,7 +66,7 @@ class CatalogReads(StorePart):
         """See Catalog.objects_by_id."""
         with self._database.read() as tx:
             rows = tx.rows(_BY_ID, list(object_ids))
-        return [_stored_object(row) for row in rows]
+        return [to_stored_object(row) for row in rows]
 
     def versions_by_id(self, object_ids: Sequence[str]) -> Mapping[str, str]:
         """See Catalog.versions_by_id."""
@@ -84,7 +85,7 @@ class CatalogReads(StorePart):
         """See Catalog.list_objects; an object of two syncs counts as that of the one which wrote it last."""
         with self._database.read() as tx:
             rows = _page(tx, bucket_id, after or "", limit, sync_config_id)
-        return [_stored_object(row) for row in rows]
+        return [to_stored_object(row) for row in rows]
 
     def count_objects(self, bucket_id: str, *, sync_config_id: str | None = None) -> int:
         """See Catalog.count_objects."""
@@ -114,19 +115,24 @@ class CatalogReads(StorePart):
                     raise NotFound(f"batch {after} does not exist.")
                 statement = statement.where(sa.tuple_(*key) < sa.tuple_(*last, types=[c.type for c in key]))
             rows = tx.execute(statement.order_by(*(column.desc() for column in key)).limit(limit)).all()
-        return [
-            Batch(
-                batch_id=row.batch_id,
-                sync_config_id=row.sync_config_id,
-                bucket_id=row.bucket_id,
-                size=row.size,
-                state=row.state,
-                task_id=row.task_id,
-                created_at=row.created_at,
-                submitted_at=row.submitted_at,
-            )
-            for row in rows
-        ]
+        return [to_batch(row) for row in rows]
+
+
+def to_batch(row: sa.Row[Any]) -> Batch:
+    """Return the batch of a row of the table."""
+    return Batch(
+        batch_id=row.batch_id,
+        sync_config_id=row.sync_config_id,
+        bucket_id=row.bucket_id,
+        size=row.size,
+        state=row.state,
+        task_id=row.task_id,
+        created_at=row.created_at,
+        submitted_at=row.submitted_at,
+        remote_batch_id=row.remote_batch_id,
+        task_status=row.task_status,
+        task_error=row.task_error,
+    )
 
 
 def _page(tx: Transaction, bucket_id: str, after: str, limit: int, sync_config_id: str | None) -> list[tuple[Any, ...]]:
@@ -135,7 +141,8 @@ def _page(tx: Transaction, bucket_id: str, after: str, limit: int, sync_config_i
     return tx.rows(_OF_BUCKET + _OF_SYNC + _PAGE, bucket_id, after, sync_config_id, limit)
 
 
-def _stored_object(row: tuple[Any, ...]) -> StoredObject:
+def to_stored_object(row: tuple[Any, ...]) -> StoredObject:
+    """Return the object of a row of OBJECT_COLUMNS."""
     object_id, bucket_id, provider, source_object_id, path, version, state, fields, blobs, *rest = row
     batch_id, created, updated = rest
     return StoredObject(

@@ -87,7 +87,8 @@ _DISCARD = """
 
 def dead_letter_id_for(sync_config_id: str, source_object_id: str) -> str:
     """Return the id of the one dead letter that an item of a sync can have."""
-    sync, item = sync_config_id.encode(), source_object_id.encode()
+    # surrogatepass: a provider may name its items by what is not valid Unicode.
+    sync, item = sync_config_id.encode(), source_object_id.encode("utf-8", "surrogatepass")
     return "dlq_" + hashlib.blake2b(b"%d:%s%s" % (len(sync), sync, item), digest_size=16).hexdigest()
 
 
@@ -213,9 +214,7 @@ class DeadLetters(StorePart):
         states = _OPEN if state is None else (state,)
         types = None if error_type is None else (error_type,)
         with self._database.read() as tx:
-            ids = _page(tx, sync_config_id, states, types, after=after, limit=limit)
-            letters = [_from_row(row) for row in tx.rows(_SELECT, ids)] if ids else []
-        return sorted(letters, key=lambda letter: letter.dead_letter_id)
+            return letters_by_id(tx, letter_ids(tx, sync_config_id, states, types, after=after, limit=limit))
 
     def dead_letter_ids(
         self,
@@ -228,7 +227,7 @@ class DeadLetters(StorePart):
     ) -> Sequence[str]:
         """See ControlStore.dead_letter_ids."""
         with self._database.read() as tx:
-            return _page(tx, sync_config_id, states, error_types, after=after, limit=limit)
+            return letter_ids(tx, sync_config_id, states, error_types, after=after, limit=limit)
 
     def requeue_dead_letters(self, sync_config_id: str, dead_letter_ids: Sequence[str]) -> int:
         """See ControlStore.requeue_dead_letters."""
@@ -243,7 +242,7 @@ class DeadLetters(StorePart):
             return tx.run(_DISCARD, now, noted, _MESSAGE_CHARACTERS, ids, sync_config_id)
 
 
-def _page(
+def letter_ids(
     tx: Transaction,
     sync_config_id: str,
     states: Sequence[str],
@@ -260,6 +259,12 @@ def _page(
     wanted = [] if error_types is None else [[escape(one) for one in error_types]]
     found = [tx.rows(sql, sync_config_id, state, after or "", *wanted, limit) for state in states]
     return sorted(row[0] for rows in found for row in rows)[:limit]
+
+
+def letters_by_id(tx: Transaction, ids: Sequence[str]) -> list[DeadLetter]:
+    """Return these letters in the order of their ids."""
+    letters = [_from_row(row) for row in tx.rows(_SELECT, ids)] if ids else []
+    return sorted(letters, key=lambda letter: letter.dead_letter_id)
 
 
 def _load(tx: Transaction, sql: str, sync_config_id: str, source_object_ids: Iterable[str]) -> dict[str, DeadLetter]:

@@ -21,7 +21,7 @@ _RUNNING = "running"
 _GONE = f"{WORKER_GONE}; the next run goes on from the last commit."
 _RUN = schema.runs.c
 _SYNC = schema.syncs.c
-_RECORD = (
+RECORD = (
     _RUN.sync_run_id,
     _RUN.sync_config_id,
     _RUN.status,
@@ -33,6 +33,7 @@ _RECORD = (
     _RUN.dagster_run_id,
     _RUN.worker_id,
 )
+"""The columns that `record_of` reads."""
 
 
 class Runs(StorePart):
@@ -80,10 +81,10 @@ class Runs(StorePart):
     def list_runs(self, sync_config_id: str, *, limit: int = 20) -> Sequence[RunRecord]:
         """See ControlStore.list_runs."""
         newest = (_RUN.started_at.desc(), _RUN.sync_run_id.desc())
-        statement = sa.select(*_RECORD).where(_RUN.sync_config_id == sync_config_id).order_by(*newest).limit(limit)
+        statement = sa.select(*RECORD).where(_RUN.sync_config_id == sync_config_id).order_by(*newest).limit(limit)
         with self._database.read() as tx:
             under_way = run_under_way(tx, sync_config_id)
-            return [_as_it_is(_from_row(row), under_way) for row in tx.execute(statement)]
+            return [as_it_is(record_of(row), under_way) for row in tx.execute(statement)]
 
     def get_run(self, sync_run_id: str) -> RunRecord:
         """See ControlStore.get_run."""
@@ -124,20 +125,21 @@ def _settle_sync(
 
 
 def _record(tx: Transaction, sync_run_id: str) -> RunRecord:
-    row = tx.execute(sa.select(*_RECORD).where(_RUN.sync_run_id == sync_run_id)).one_or_none()
+    row = tx.execute(sa.select(*RECORD).where(_RUN.sync_run_id == sync_run_id)).one_or_none()
     if row is None:
         raise NotFound(f"run {sync_run_id} does not exist.")
-    return _from_row(row)
+    return record_of(row)
 
 
-def _as_it_is(record: RunRecord, under_way: str | None) -> RunRecord:
+def as_it_is(record: RunRecord, under_way: str | None) -> RunRecord:
     """Return the record, told as interrupted when it says running and its worker is gone without a word."""
     if record.status != _RUNNING or record.sync_run_id == under_way:
         return record
     return replace(record, status=Outcome.INTERRUPTED.value, error=_GONE)
 
 
-def _from_row(row: sa.Row[Any]) -> RunRecord:
+def record_of(row: sa.Row[Any]) -> RunRecord:
+    """Return the record of a row of RECORD, as it is written."""
     values = row._asdict()
     values["counters"] = Counters.from_dict(values["counters"])
     return RunRecord(**values)

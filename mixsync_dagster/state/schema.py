@@ -8,44 +8,30 @@ import sqlalchemy as sa
 
 from mixsync_dagster.state.codec import EscapedText, Instant, Json
 
-SCHEMA_REVISION = "0006"
+SCHEMA_REVISION = "0009"
 """The migration whose result this module describes."""
 
-metadata = sa.MetaData()
-
-
-def _text(name: str, *, key: bool = False, optional: bool = False) -> sa.Column[str]:
-    return sa.Column(name, EscapedText, primary_key=key, nullable=optional)
-
-
-def _instant(name: str, *, optional: bool = False) -> sa.Column[Any]:
-    return sa.Column(name, Instant, nullable=optional)
-
-
-def _number(name: str, *, optional: bool = False) -> sa.Column[int]:
-    return sa.Column(name, sa.BigInteger, nullable=optional)
-
-
-def _flag(name: str) -> sa.Column[bool]:
-    return sa.Column(name, sa.Boolean, nullable=False)
-
-
-def _json(name: str) -> sa.Column[Any]:
-    return sa.Column(name, Json, nullable=False)
 
 
 connections = sa.Table(
     "connections",
     metadata,
-    _text("connection_id", key=True),
-    _text("name"),
-    _flag("archived"),
-    _json("definition"),
+    text_column("connection_id", key=True),
+    text_column("name"),
+    flag_column("archived"),
+    json_column("definition"),
     sa.Column("credentials", sa.LargeBinary, nullable=True),
+    # Copies of what the definition says, which lists are read by.
+    text_column("internal_id"),
+    text_column("provider_type"),
+    text_column("status"),
+    instant_column("created_at"),
+    sa.Index("ix_connections_list", "internal_id", "created_at", "connection_id"),
 )
-# An archived connection gives its name free.
+# An archived connection gives its name free. Connections belong to an organisation, whatever its namespaces.
 sa.Index(
     "ux_connections_name",
+    connections.c.internal_id,
     connections.c.name,
     unique=True,
     sqlite_where=connections.c.archived.is_(False),
@@ -55,126 +41,110 @@ sa.Index(
 buckets = sa.Table(
     "buckets",
     metadata,
-    _text("bucket_id", key=True),
-    _text("name", optional=True),
-    _json("definition"),
+    text_column("bucket_id", key=True),
+    text_column("internal_id"),
+    text_column("namespace_id"),
+    text_column("name", optional=True),
+    json_column("definition"),
     sa.Column("credentials", sa.LargeBinary, nullable=True),
 )
-
-# No reference to buckets: whose a bucket is has to be known before it is there.
-bucket_owners = sa.Table(
-    "bucket_owners",
-    metadata,
-    _text("bucket_id", key=True),
-    _text("internal_id"),
-    _text("namespace_id"),
-)
-
-api_keys = sa.Table(
-    "api_keys",
-    metadata,
-    _text("prefix", key=True),
-    sa.Column("digest", sa.LargeBinary, nullable=False),
-    _text("internal_id"),
-    _text("namespace_id"),
-    _text("user_id"),
-    _text("role"),
-    _text("description", optional=True),
-    _instant("created_at"),
-    _instant("revoked_at", optional=True),
-)
+_named = buckets.c.name.is_not(None)
+_bucket_name = (buckets.c.internal_id, buckets.c.namespace_id, buckets.c.name)
+sa.Index("ux_buckets_name", *_bucket_name, unique=True, sqlite_where=_named, postgresql_where=_named)
 
 syncs = sa.Table(
     "syncs",
     metadata,
-    _text("sync_config_id", key=True),
-    _text("name"),
-    _text("bucket_id"),
-    _text("connection_id"),
-    _json("config"),
-    _text("status"),
-    _flag("is_active"),
-    _flag("paused"),
-    _text("pause_reason", optional=True),
-    _instant("paused_at", optional=True),
-    _text("paused_by_user_id", optional=True),
-    _instant("next_sync_at", optional=True),
-    _instant("last_sync_at", optional=True),
-    _text("last_error", optional=True),
-    _number("consecutive_failures"),
-    _flag("pending_full_sync"),
-    _number("dispatch_number"),
-    _instant("dispatched_at", optional=True),
-    _flag("dispatch_taken_up"),
-    _instant("requested_at", optional=True),
-    _text("current_sync_run_id", optional=True),
-    _number("sync_run_counter"),
-    _number("last_pass_number"),
-    _text("feed_cursor", optional=True),
-    _instant("full_pass_at", optional=True),
-    _text("resume_cursor", optional=True),
-    _number("resume_objects_processed"),
-    _number("total_files_discovered"),
-    _number("total_files_synced"),
-    _number("total_files_failed"),
-    _number("total_bytes_synced"),
-    _number("batches_created"),
-    _instant("created_at"),
-    _instant("updated_at"),
-    sa.UniqueConstraint("name", name="ux_syncs_name"),
+    text_column("sync_config_id", key=True),
+    text_column("internal_id"),
+    text_column("namespace_id"),
+    text_column("name"),
+    text_column("bucket_id"),
+    text_column("connection_id"),
+    json_column("config"),
+    text_column("status"),
+    flag_column("is_active"),
+    flag_column("paused"),
+    text_column("pause_reason", optional=True),
+    instant_column("paused_at", optional=True),
+    text_column("paused_by_user_id", optional=True),
+    instant_column("next_sync_at", optional=True),
+    instant_column("last_sync_at", optional=True),
+    text_column("last_error", optional=True),
+    number_column("consecutive_failures"),
+    flag_column("pending_full_sync"),
+    number_column("dispatch_number"),
+    instant_column("dispatched_at", optional=True),
+    flag_column("dispatch_taken_up"),
+    instant_column("requested_at", optional=True),
+    text_column("current_sync_run_id", optional=True),
+    number_column("sync_run_counter"),
+    number_column("last_pass_number"),
+    text_column("feed_cursor", optional=True),
+    instant_column("full_pass_at", optional=True),
+    text_column("resume_cursor", optional=True),
+    number_column("resume_objects_processed"),
+    number_column("total_files_discovered"),
+    number_column("total_files_synced"),
+    number_column("total_files_failed"),
+    number_column("total_bytes_synced"),
+    number_column("batches_created"),
+    instant_column("created_at"),
+    instant_column("updated_at"),
+    sa.UniqueConstraint("internal_id", "namespace_id", "name", name="ux_syncs_name"),
     sa.Index("ix_syncs_due", "next_sync_at"),
-    sa.Index("ix_syncs_bucket", "bucket_id"),
+    sa.Index("ix_syncs_bucket", "bucket_id", "created_at", "sync_config_id"),
 )
 
 # No reference to syncs: the fence outlives the sync, so that a run of a deleted one is told.
 leases = sa.Table(
     "leases",
     metadata,
-    _text("sync_config_id", key=True),
-    _text("holder"),
-    _text("run_id"),
-    _number("fence"),
-    _number("expires_at"),
-    _number("acquired_at"),
+    text_column("sync_config_id", key=True),
+    text_column("holder"),
+    text_column("run_id"),
+    number_column("fence"),
+    number_column("expires_at"),
+    number_column("acquired_at"),
 )
 
 # No reference to connections: a time that nobody asks for is over soon.
 limits = sa.Table(
     "limits",
     metadata,
-    _text("connection_id", key=True),
-    _number("frozen_at"),
-    _number("frozen_until"),
+    text_column("connection_id", key=True),
+    number_column("frozen_at"),
+    number_column("frozen_until"),
 )
 
 checkpoints = sa.Table(
     "checkpoints",
     metadata,
-    _text("sync_config_id", key=True),
-    _number("pass_number"),
-    _text("kind"),
-    _text("cursor", optional=True),
-    _text("feed_head", optional=True),
-    _number("shards_done"),
-    _number("objects_processed"),
-    _flag("complete_so_far"),
-    _flag("listed_to_end"),
+    text_column("sync_config_id", key=True),
+    number_column("pass_number"),
+    text_column("kind"),
+    text_column("cursor", optional=True),
+    text_column("feed_head", optional=True),
+    number_column("shards_done"),
+    number_column("objects_processed"),
+    flag_column("complete_so_far"),
+    flag_column("listed_to_end"),
 )
 
 inventory = sa.Table(
     "inventory",
     metadata,
-    _text("sync_config_id", key=True),
-    _text("source_object_id", key=True),
-    _text("object_id"),
-    _text("path"),
-    _text("version"),
-    _text("metadata_version", optional=True),
-    _number("size_bytes", optional=True),
-    _text("duplicate_of", optional=True),
-    _number("listed_in_pass", optional=True),
-    _number("missing_in_pass", optional=True),
-    _instant("updated_at"),
+    text_column("sync_config_id", key=True),
+    text_column("source_object_id", key=True),
+    text_column("object_id"),
+    text_column("path"),
+    text_column("version"),
+    text_column("metadata_version", optional=True),
+    number_column("size_bytes", optional=True),
+    text_column("duplicate_of", optional=True),
+    number_column("listed_in_pass", optional=True),
+    number_column("missing_in_pass", optional=True),
+    instant_column("updated_at"),
     # Rows in key order on disk: a pass reads them as they lie.
     sqlite_with_rowid=False,
 )
@@ -197,32 +167,32 @@ sa.Index(
 refusals = sa.Table(
     "refusals",
     metadata,
-    _text("sync_config_id", key=True),
-    _text("source_object_id", key=True),
-    _text("version"),
-    _text("metadata_version", optional=True),
-    _text("rules"),
+    text_column("sync_config_id", key=True),
+    text_column("source_object_id", key=True),
+    text_column("version"),
+    text_column("metadata_version", optional=True),
+    text_column("rules"),
     sqlite_with_rowid=False,
 )
 
 objects = sa.Table(
     "objects",
     metadata,
-    _text("object_id", key=True),
-    _text("bucket_id"),
-    _text("source_provider"),
-    _text("source_object_id"),
-    _text("sync_config_id"),
-    _text("source_path"),
-    _text("version"),
-    _text("state"),
-    _json("fields"),
-    _json("blobs"),
-    _text("remote_object_id", optional=True),
-    _text("batch_id", optional=True),
-    _instant("created_at"),
-    _instant("updated_at"),
-    _instant("tombstoned_at", optional=True),
+    text_column("object_id", key=True),
+    text_column("bucket_id"),
+    text_column("source_provider"),
+    text_column("source_object_id"),
+    text_column("sync_config_id"),
+    text_column("source_path"),
+    text_column("version"),
+    text_column("state"),
+    json_column("fields"),
+    json_column("blobs"),
+    text_column("remote_object_id", optional=True),
+    text_column("batch_id", optional=True),
+    instant_column("created_at"),
+    instant_column("updated_at"),
+    instant_column("tombstoned_at", optional=True),
 )
 # Object ids are hashes: each index that starts with them costs a commit as many scattered pages as it has rows. So
 # there is one, the primary key, and this one grows at its end.
@@ -237,18 +207,18 @@ sa.Index(
 contents = sa.Table(
     "contents",
     metadata,
-    _text("sha256", key=True),
-    _text("object_id", key=True),
+    text_column("sha256", key=True),
+    text_column("object_id", key=True),
     sqlite_with_rowid=False,
 )
 
 intents = sa.Table(
     "intents",
     metadata,
-    _text("sync_config_id", key=True),
-    _text("object_id", key=True),
-    _text("source_object_id"),
-    _text("version"),
+    text_column("sync_config_id", key=True),
+    text_column("object_id", key=True),
+    text_column("source_object_id"),
+    text_column("version"),
     sqlite_with_rowid=False,
 )
 
@@ -256,48 +226,61 @@ intents = sa.Table(
 dead_letters = sa.Table(
     "dead_letters",
     metadata,
-    _text("dead_letter_id", key=True),
-    _text("sync_config_id"),
-    _text("source_object_id"),
-    _text("source_path"),
-    _text("version"),
-    _text("state"),
-    _number("retry_count"),
-    _text("error_type"),
-    _text("error_message"),
-    _instant("first_seen_at"),
-    _instant("last_seen_at"),
-    _instant("last_reattempt_at", optional=True),
-    _instant("requeued_at", optional=True),
-    _instant("resolved_at", optional=True),
-    _text("sync_run_id", optional=True),
+    text_column("dead_letter_id", key=True),
+    text_column("sync_config_id"),
+    text_column("source_object_id"),
+    text_column("source_path"),
+    text_column("version"),
+    text_column("state"),
+    number_column("retry_count"),
+    text_column("error_type"),
+    text_column("error_message"),
+    instant_column("first_seen_at"),
+    instant_column("last_seen_at"),
+    instant_column("last_reattempt_at", optional=True),
+    instant_column("requeued_at", optional=True),
+    instant_column("resolved_at", optional=True),
+    text_column("sync_run_id", optional=True),
     sa.Index("ix_dead_letters_state", "sync_config_id", "state", "dead_letter_id"),
 )
 
 batches = sa.Table(
     "batches",
     metadata,
-    _text("batch_id", key=True),
-    _text("sync_config_id"),
-    _text("bucket_id"),
-    _number("size"),
-    _text("state"),
-    _text("task_id", optional=True),
-    _instant("created_at"),
-    _number("position"),
-    _instant("submitted_at", optional=True),
+    text_column("batch_id", key=True),
+    text_column("sync_config_id"),
+    text_column("bucket_id"),
+    number_column("size"),
+    text_column("state"),
+    text_column("task_id", optional=True),
+    instant_column("created_at"),
+    number_column("position"),
+    instant_column("submitted_at", optional=True),
+    # Of batches at another service alone.
+    text_column("remote_batch_id", optional=True),
+    text_column("task_status", optional=True),
+    text_column("task_error", optional=True),
+    number_column("polls", optional=True),
+    instant_column("ask_again_at", optional=True),
     sa.Index("ix_batches_bucket", "bucket_id", "created_at", "position", "batch_id"),
     sa.Index("ix_batches_sync", "sync_config_id", "created_at", "position"),
+)
+
+sa.Index(
+    "ix_batches_asked",
+    batches.c.ask_again_at,
+    sqlite_where=batches.c.ask_again_at.is_not(None),
+    postgresql_where=batches.c.ask_again_at.is_not(None),
 )
 
 batch_items = sa.Table(
     "batch_items",
     metadata,
-    _text("object_id", key=True),
-    _text("version", key=True),
-    _text("sync_config_id"),
-    _text("batch_id", optional=True),
-    _instant("added_at"),
+    text_column("object_id", key=True),
+    text_column("version", key=True),
+    text_column("sync_config_id"),
+    text_column("batch_id", optional=True),
+    instant_column("added_at"),
     sqlite_with_rowid=False,
 )
 sa.Index(
@@ -319,28 +302,28 @@ sa.Index(
 outbox = sa.Table(
     "outbox",
     metadata,
-    _text("batch_id", key=True),
-    _text("sync_config_id"),
-    _text("bucket_id"),
-    _number("attempts"),
-    _instant("created_at"),
-    _number("position"),
+    text_column("batch_id", key=True),
+    text_column("sync_config_id"),
+    text_column("bucket_id"),
+    number_column("attempts"),
+    instant_column("created_at"),
+    number_column("position"),
     sa.Index("ix_outbox_sync", "sync_config_id", "created_at", "position"),
 )
 
 runs = sa.Table(
     "runs",
     metadata,
-    _text("sync_run_id", key=True),
-    _text("sync_config_id"),
-    _text("status"),
-    _text("trigger"),
-    _instant("started_at"),
-    _instant("completed_at", optional=True),
-    _json("counters"),
-    _text("error", optional=True),
-    _text("error_class", optional=True),
-    _text("dagster_run_id", optional=True),
-    _text("worker_id", optional=True),
+    text_column("sync_run_id", key=True),
+    text_column("sync_config_id"),
+    text_column("status"),
+    text_column("trigger"),
+    instant_column("started_at"),
+    instant_column("completed_at", optional=True),
+    json_column("counters"),
+    text_column("error", optional=True),
+    text_column("error_class", optional=True),
+    text_column("dagster_run_id", optional=True),
+    text_column("worker_id", optional=True),
     sa.Index("ix_runs_sync", "sync_config_id", "started_at", "sync_run_id"),
 )

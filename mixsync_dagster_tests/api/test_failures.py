@@ -110,10 +110,10 @@ def test_an_odd_request_id_is_replaced(ask, given):
 
 
 def test_a_mistake_of_ours_tells_the_client_and_the_log_no_values(ask, monkeypatch, caplog):
-    def slip(self):
+    def slip(self, **_):
         raise ValueError("sk_secret")
 
-    monkeypatch.setattr(Tenant, "buckets", slip)
+    monkeypatch.setattr(Tenant, "buckets_part", slip)
     with caplog.at_level(logging.ERROR):
         answer = ask("POST", "/v1/buckets/list")
     assert (answer.status_code, answer.json()["error"]["type"]) == (500, "InternalServerError")
@@ -125,10 +125,10 @@ def test_a_mistake_of_ours_tells_the_client_and_the_log_no_values(ask, monkeypat
 
 
 def test_an_outage_of_the_store_says_when_to_come_back_and_not_which_machine(ask, monkeypatch):
-    def outage(self):
+    def outage(self, **_):
         raise StoreUnavailable("connection to db-7.internal as admin failed")
 
-    monkeypatch.setattr(Tenant, "buckets", outage)
+    monkeypatch.setattr(Tenant, "buckets_part", outage)
     answer = ask("POST", "/v1/buckets/list")
     assert (answer.status_code, answer.json()["error"]["code"]) == (503, "store_unavailable")
     assert int(answer.headers["Retry-After"]) > 0
