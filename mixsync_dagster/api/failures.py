@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,6 +40,7 @@ _TYPES = {
     413: "PayloadTooLargeError",
     416: "RangeNotSatisfiableError",
     422: "ValidationError",
+    429: "TooManyRequestsError",
     431: "HeadersTooLargeError",
     500: "InternalServerError",
     503: "ServiceUnavailableError",
@@ -96,6 +97,9 @@ class ApiError(Exception):
     code: str
     message: str
     headers: tuple[tuple[str, str], ...] = ()
+    field: tuple[str, str] | None = None
+    """The part of the request and the name in it that are the matter, where something in it is."""
+    details: Mapping[str, Any] | None = None
 
 
 class Answer(JSONResponse):
@@ -114,18 +118,19 @@ def error_answer(
     *,
     problems: Sequence[tuple[str, FieldProblem]] | None = None,
     headers: Sequence[tuple[str, str]] = (),
+    details: Mapping[str, Any] | None = None,
 ) -> Answer:
     """Return the answer for an error; `problems` go with the part of the request that holds them."""
-    details = None
+    told_details = None if details is None else dict(details)
     body: dict[str, Any] = {"success": False, "status": status}
     if problems is not None:
         told = [{"field": p.field, "accepted": p.accepted, "message": p.message} for _, p in problems]
-        details = {"problems": told}
+        told_details = {**(told_details or {}), "problems": told}
         body["detail"] = [
             {"loc": [place, *_steps(p.field)], "msg": p.message, "type": "value_error"} for place, p in problems
         ]
     kind = _TYPES.get(status, "HttpError")
-    body["error"] = {"message": message, "type": kind, "code": code, "details": details}
+    body["error"] = {"message": message, "type": kind, "code": code, "details": told_details}
     body["request_id"] = request_id
     given = dict(headers)
     if status == 503:  # noqa: PLR2004 - Service Unavailable
@@ -154,7 +159,19 @@ def answer_mixsync_error(request: Request, error: Exception) -> Answer:
 def answer_api_error(request: Request, error: Exception) -> Answer:
     """Return the answer for an ApiError."""
     assert isinstance(error, ApiError)  # noqa: S101 - what the handler is registered for
-    return error_answer(request_id_of(request), error.status, error.code, error.message, headers=error.headers)
+    problems = None
+    if error.field is not None:
+        place, name = error.field
+        problems = [(place, FieldProblem(name, "", "", error.message))]
+    return error_answer(
+        request_id_of(request),
+        error.status,
+        error.code,
+        error.message,
+        problems=problems,
+        headers=error.headers,
+        details=error.details,
+    )
 
 
 def answer_http_exception(request: Request, error: Exception) -> Answer:

@@ -26,8 +26,9 @@ def admit_sync(
     check: SourceCheck,
     now: datetime,
     owner: Owner,
+    sync_config_id: str,
 ) -> SyncConfiguration:
-    """Store a new sync and return it, due now; nothing is stored unless its source path can be listed.
+    """Store a new sync under an id and return it, due now; nothing is stored unless its source path can be listed.
 
     `config_of` returns a connection's config with credentials in values, and raises for one that may not be used.
     Raises InvalidInput naming the field, Conflict when the name is taken, StoreUnavailable.
@@ -43,7 +44,7 @@ def admit_sync(
     except MixsyncError as error:
         raise _untaken("connection_id", "a connection that can list the source path", error) from error
     named = request.model_copy(update={"connection_id": connection.connection_id})
-    return create_sync(store, named, bucket=bucket.bucket_id, now=now, owner=owner)
+    return create_sync(store, named, bucket=bucket.bucket_id, now=now, owner=owner, sync_config_id=sync_config_id)
 
 
 def _untaken(field: str, accepted: str, error: MixsyncError) -> InvalidInput:

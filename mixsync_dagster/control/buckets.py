@@ -12,20 +12,21 @@ from mixsync_dagster.model.schema_fit import check_no_defaults
 
 def create_bucket(
     tenant: Tenant,
+    bucket_id: str,
     *,
     name: str,
     schema: BucketSchema | None,
     description: str | None,
     metadata: Mapping[str, Any] | None,
 ) -> BucketDefinition:
-    """Store a new embedded bucket of the tenant under a new id and return it.
+    """Store a new embedded bucket of the tenant under an id and return it.
 
     Raises InvalidInput for a schema that an embedded bucket cannot keep.
     """
     if schema is not None:
         check_no_defaults(schema, where="bucket_schema")
     return tenant.save_new_bucket(
-        lambda bucket_id: BucketDefinition(
+        BucketDefinition(
             bucket_id=bucket_id,
             name=name,
             description=description,

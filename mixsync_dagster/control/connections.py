@@ -68,6 +68,7 @@ def create_connection(
     now: datetime,
     offered: Offered,
     check: SourceCheck | None,
+    connection_id: str | None = None,
 ) -> StorageConnection:
     """Store a new connection and return it; tried before with `check`, unless the request says otherwise.
 
@@ -79,7 +80,7 @@ def create_connection(
         _pass_test(check_connection(request.provider_config, check))
     connection, credentials = new_connection(
         request,
-        connection_id=new_connection_id(),
+        connection_id=connection_id or new_connection_id(),
         internal_id=owner.internal_id,
         created_by_user_id=owner.user_id,
         now=now,

@@ -18,6 +18,12 @@ def next_job_id(sync: SyncConfiguration) -> str:
     return f"job_{sync.sync_run_counter + 1}"
 
 
+def has_begun(sync: SyncConfiguration, job_id: str) -> bool:
+    """Return whether the run has begun that `next_job_id` gave this id for."""
+    handle = _HANDLE.fullmatch(job_id)
+    return handle is not None and sync.sync_run_counter >= int(handle[1])
+
+
 def find_job(tenant: Tenant, sync: SyncConfiguration, job_id: str) -> RunRecord | None:
     """Return the run with this id, or for which `next_job_id` gave it; None for one that has not begun.
 

@@ -89,6 +89,10 @@ class KeyRing:
         """
         return self._store.revoke_key(prefix[:PREFIX_CHARS], now=self._clock.now())
 
+    def fingerprint(self, request: bytes) -> str:
+        """Return what tells two requests apart, and from which nothing of the request can be told."""
+        return hmac.new(self._pepper, b"request:" + request, hashlib.sha256).hexdigest()
+
     def _digest(self, token: bytes) -> bytes:
         # A key has 256 random bits: nobody can guess it from its digest, so that a slow hash would only cost.
         return hmac.new(self._pepper, token, hashlib.sha256).digest()
