@@ -12,6 +12,7 @@ from fastapi.security import HTTPBearer
 
 from mixsync_dagster.api.failures import ApiError, invalid_query
 from mixsync_dagster.api.hosts import hosts_of, is_loopback
+from mixsync_dagster.api.throttling import RateLimit
 from mixsync_dagster.control.keys import KeyRing, namespace_id_of, owner_of
 from mixsync_dagster.control.owners import LOCAL_OWNER, Owner
 from mixsync_dagster.control.tenancy import Tenant, TenantStore
@@ -19,6 +20,8 @@ from mixsync_dagster.model.api_keys import Role
 from mixsync_dagster.wiring import Services
 
 _BEARER = re.compile(rb"bearer +([\x21-\x7e\x80-\xff]{1,256})", re.IGNORECASE)
+_UNCOUNTED = frozenset({"/metrics"})
+"""Paths that take a key and are asked by machines at their own pace."""
 _CHALLENGE = (("WWW-Authenticate", 'Bearer realm="mixsync"'),)
 
 # Only for the OpenAPI document: the header is read as bytes below.
@@ -31,6 +34,7 @@ class Serving:
 
     services: Services
     keys: KeyRing
+    limit: RateLimit
     open_access: bool
     """Whether anybody may act as the local owner for as long as no key was ever made."""
 
@@ -74,6 +78,8 @@ def _call(request: Request) -> Call:
         if key is None:
             said = "the key is not accepted; give the header Authorization: Bearer sk_... with a valid API key."
             raise ApiError(401, "invalid_key", said, _CHALLENGE)
+        if request.scope["route"].path not in _UNCOUNTED:
+            serving.limit.count(key.prefix)
         owner, role = owner_of(key), key.role
     return Call(serving.services, Tenant(serving.services.store, owner), role)
 

@@ -19,11 +19,12 @@ _MEANINGS = {
     413: "The body is too large.",
     416: "The range lies outside of the bytes.",
     422: "A field or parameter is not accepted; `error.details.problems` says which.",
+    429: "The key has made too many requests; Retry-After says when to come back.",
     431: "The headers are too large.",
     500: "A mistake of the server.",
     503: "The state store or the provider does not answer; Retry-After says when to come back.",
 }
-_ALWAYS = (401, 403, 422, 431, 500, 503)
+_ALWAYS = (401, 403, 422, 429, 431, 500, 503)
 _WITH_BODY = (400, 413)
 
 Endpoint = Callable[..., Any]
