@@ -121,7 +121,7 @@ def test_a_provider_without_an_adapter_is_told_with_those_there_are(services, mo
     now = services.clock.now()
     connection = StorageConnection(
         connection_id="conn_flake",
-        internal_id="int_a",
+        internal_id="int_local",
         name="flake",
         provider_type=ProviderType.SNOWFLAKE,
         provider_config=SnowflakeSettings(account="a", warehouse="w"),

@@ -196,6 +196,7 @@ def check(
 
 def _checked_syncs(services: Services, target: str) -> list[SyncConfiguration]:
     from mixsync_dagster.control.references import find_connection, find_sync
+    from mixsync_dagster.model.tenants import LOCAL_NAMESPACE
 
     try:
         return [services.store.get_sync(target)]
@@ -204,8 +205,7 @@ def _checked_syncs(services: Services, target: str) -> list[SyncConfiguration]:
     try:
         connection = services.store.get_connection(target)
     except NotFound:
-        names = [connection.name for connection in services.store.list_connections()]
-        if not names:
+        if not services.store.list_connections(within=LOCAL_NAMESPACE):
             find_connection(services.store, target)
         find_sync(services.store, target)
         raise

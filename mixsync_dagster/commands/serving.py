@@ -15,6 +15,7 @@ from mixsync_dagster.errors import InvalidInput
 if TYPE_CHECKING:
     from mixsync_dagster.control.keys import KeyRing
     from mixsync_dagster.model.api_keys import ApiKey
+    from mixsync_dagster.wiring import Services
 
 _MAX_HEADER_BYTES = 32 * 1024
 _GRACE_SECONDS = 10
@@ -26,6 +27,7 @@ class Action(StrEnum):
     LIST = "list"
     CREATE = "create"
     REVOKE = "revoke"
+    ROTATE = "rotate-secret"
 
 
 class RoleName(StrEnum):
@@ -97,7 +99,7 @@ def _listen(host: str, port: int) -> socket.socket:
 
 def keys(
     action: Annotated[
-        Action, typer.Argument(metavar="[list|create|revoke]", help="What to do.", show_default="list")
+        Action, typer.Argument(metavar="[list|create|revoke|rotate-secret]", help="What to do.", show_default="list")
     ] = Action.LIST,
     prefix: Annotated[
         str | None, typer.Argument(metavar="[PREFIX]", help="Which key to revoke: its beginning, as listed.")
@@ -115,12 +117,16 @@ def keys(
     description: Annotated[str | None, typer.Option("--description", help="What a new key is for.")] = None,
     json_output: JsonFlag = False,
 ) -> None:
-    """List the API's keys, make one or revoke one.
+    """List the API's keys, make one or revoke one; or exchange the secret key that credentials are encrypted with.
 
     A key is shown once, when it is made. The namespace `default` of the organisation `local` is that of everything that
-    files and commands define.
+    files and commands define. `rotate-secret` encrypts every credential anew, one at a time, while all else goes on;
+    interrupted, it goes on when it is called again. API keys stay valid.
     """
     with opened() as services:
+        if action is Action.ROTATE:
+            _rotate(services, json_output=json_output)
+            return
         ring = services.open_keys()
         if action is Action.CREATE:
             if namespace is None:
@@ -172,6 +178,25 @@ def _tell(key: ApiKey, *, json_output: bool) -> None:
         output.print_json(_form(key))
     else:
         output.print_line(f"The key {key.prefix}... is revoked.")
+
+
+def _rotate(services: Services, *, json_output: bool) -> None:
+    from mixsync_dagster.commands import output
+    from mixsync_dagster.commands.failures import ExitStatus, say
+
+    done = services.rotate_secret()
+    facts = {"resealed": done.resealed, "unreadable": sorted(done.unreadable), "finished": done.finished}
+    if json_output:
+        output.print_json(facts)
+    else:
+        output.print_line(f"{done.resealed} secrets were encrypted anew.")
+        if done.finished:
+            output.print_line("No old key is needed any more.")
+    for identifier, why in done.unreadable.items():
+        say(f"mixsync: {identifier}: {why}")
+    if not done.finished:
+        say("mixsync: old keys are still needed and stay; repeat `mixsync keys rotate-secret` when that is mended.")
+        raise typer.Exit(ExitStatus.FAILED)
 
 
 def _form(key: ApiKey) -> dict[str, object]:

@@ -78,6 +78,8 @@ def apply_definitions(
     `check` tries, at their providers, connections that are new or changed and the source paths of new syncs, unless the
     connection says `test_before_save: false`. None, as for whoever must not wait for a network (Dagster's load of the
     code location): nothing is tried and nothing is sent.
+
+    Only the owner's namespace is looked at and changed; `prune` too leaves everything else as it is.
     """
     _refuse_providers(definitions, offered)
     document = parse_definitions(definitions)
@@ -164,9 +166,10 @@ class _Planner:
     def steps(self, clock: Clock, *, prune: bool) -> list[Step]:
         """Return the steps in the order in which they can be written. Raises InvalidInput."""
         self._now = clock.now()
-        self._connections = {c.name: c for c in self.store.list_connections()}
-        self._buckets = {b.bucket_id: b for b in self.store.list_buckets()}
-        self._syncs = {s.name: s for s in self.store.list_syncs()}
+        within = self.owner.namespace
+        self._connections = {c.name: c for c in self.store.list_connections(within=within)}
+        self._buckets = {b.bucket_id: b for b in self.store.list_buckets(within=within)}
+        self._syncs = {s.name: s for s in self.store.list_syncs(within=within)}
         self._prune = prune
         connections = self._each("connections", self.document.connections, self._connection)
         self._planned = {step.applied.name: step.applied for step in connections}

@@ -13,23 +13,24 @@ from mixsync_dagster.model.buckets import BucketDefinition
 from mixsync_dagster.model.connections import StorageConnection, full_config
 from mixsync_dagster.model.secrets import EnvReference, Secret
 from mixsync_dagster.model.syncs import SyncConfiguration, SyncCreateRequest
+from mixsync_dagster.model.tenants import LOCAL_NAMESPACE
 from mixsync_dagster.ports.control import ConfigStore
 
 _SYNC_FIELDS = tuple(name for name in SyncCreateRequest.model_fields if name not in ("name", "connection_id"))
 
 
 def export_definitions(store: ConfigStore) -> dict[str, dict[str, Any]]:
-    """Return connections, buckets and syncs as the sections of one document.
+    """Return the local namespace's connections, buckets and syncs as the sections of one document.
 
     Fields that have their default are left out. A secret that was stored as it is stands as a reference to a variable
     named after connection and field. Raises ConfigurationError when the credentials cannot be decrypted.
     """
-    connections = store.list_connections()
+    connections = store.list_connections(within=LOCAL_NAMESPACE)
     names = {connection.connection_id: connection.name for connection in connections}
     return {
         "connections": {c.name: _connection(c, store.credentials_of(c.connection_id)) for c in connections},
-        "buckets": {bucket.bucket_id: _bucket(bucket) for bucket in store.list_buckets()},
-        "syncs": {sync.name: _sync(sync, names) for sync in store.list_syncs()},
+        "buckets": {b.bucket_id: _bucket(b) for b in store.list_buckets(within=LOCAL_NAMESPACE)},
+        "syncs": {s.name: _sync(s, names) for s in store.list_syncs(within=LOCAL_NAMESPACE)},
     }
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass
 
+from mixsync_dagster.model.tenants import LOCAL_NAMESPACE, Namespace
+
 _ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789"
 _LENGTH = 15
 
@@ -17,8 +19,13 @@ class Owner:
     namespace_id: str
     user_id: str
 
+    @property
+    def namespace(self) -> Namespace:
+        """Where the owner's things are."""
+        return Namespace(self.internal_id, self.namespace_id)
 
-LOCAL_OWNER = Owner("int_local", "ns_default", "usr_local")
+
+LOCAL_OWNER = Owner(LOCAL_NAMESPACE.internal_id, LOCAL_NAMESPACE.namespace_id, "usr_local")
 """Who owns what is defined by files and on the command line, where there is one owner only."""
 
 

@@ -1,4 +1,7 @@
-"""Finding syncs, buckets and connections by id or name, with a helpful sentence when there is none."""
+"""Finding syncs, buckets and connections by id or name, with a helpful sentence when there is none.
+
+Names are those of the local namespace; ids are everybody's, for whoever runs commands operates the whole.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from mixsync_dagster.errors import NotFound
 from mixsync_dagster.model.buckets import BucketDefinition
 from mixsync_dagster.model.connections import StorageConnection
 from mixsync_dagster.model.syncs import SyncConfiguration
+from mixsync_dagster.model.tenants import LOCAL_NAMESPACE
 from mixsync_dagster.ports.control import ConfigStore
 
 
@@ -17,7 +21,7 @@ def find_sync(store: ConfigStore, id_or_name: str) -> SyncConfiguration:
     try:
         return store.get_sync(id_or_name)
     except NotFound:
-        names = [sync.name for sync in store.list_syncs()]
+        names = [sync.name for sync in store.list_syncs(within=LOCAL_NAMESPACE)]
     raise NotFound(_sentence("sync", id_or_name, names, "mixsync syncs"))
 
 
@@ -26,7 +30,8 @@ def find_bucket(store: ConfigStore, id_or_name: str) -> BucketDefinition:
     try:
         return store.get_bucket(id_or_name)
     except NotFound:
-        names = [name for bucket in store.list_buckets() for name in (bucket.bucket_id, bucket.name) if name]
+        own = store.list_buckets(within=LOCAL_NAMESPACE)
+        names = [name for bucket in own for name in (bucket.bucket_id, bucket.name) if name]
     raise NotFound(_sentence("bucket", id_or_name, names, "mixsync export"))
 
 
@@ -35,7 +40,7 @@ def find_connection(store: ConfigStore, id_or_name: str) -> StorageConnection:
     try:
         return store.get_connection(id_or_name)
     except NotFound:
-        names = [connection.name for connection in store.list_connections()]
+        names = [connection.name for connection in store.list_connections(within=LOCAL_NAMESPACE)]
     raise NotFound(_sentence("connection", id_or_name, names, "mixsync connections"))
 
 

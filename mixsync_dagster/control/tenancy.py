@@ -5,12 +5,12 @@ Whatever belongs to others is told as absent, in the same words as what does not
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
-from mixsync_dagster.control.owners import LOCAL_OWNER, Owner, new_bucket_id
+from mixsync_dagster.control.owners import Owner
 from mixsync_dagster.errors import NotFound
 from mixsync_dagster.model.buckets import BucketDefinition
 from mixsync_dagster.model.connections import StorageConnection
@@ -18,17 +18,15 @@ from mixsync_dagster.model.objects import Batch, StoredObject
 from mixsync_dagster.model.progress import RunRecord
 from mixsync_dagster.model.status import TaskStatus
 from mixsync_dagster.model.syncs import SyncConfiguration
+from mixsync_dagster.model.tenants import Namespace
 from mixsync_dagster.ports.control import ConfigStore, ControlStore
+from mixsync_dagster.ports.listing import Listed, ListingStore
 from mixsync_dagster.ports.state import Catalog
-from mixsync_dagster.ports.tenants import BucketOwner, OwnerStore
 
 Found = TypeVar("Found")
 
-_PAGE = 1000
-_LOCAL = BucketOwner(LOCAL_OWNER.internal_id, LOCAL_OWNER.namespace_id)
 
-
-class TenantStore(ConfigStore, ControlStore, Catalog, OwnerStore, Protocol):
+class TenantStore(ConfigStore, ControlStore, Catalog, ListingStore, Protocol):
     """What a tenant's look needs."""
 
 
@@ -42,8 +40,7 @@ class Tenant:
     def connection(self, id_or_name: str) -> StorageConnection:
         """Return a connection of the organisation, by id or name."""
         with _told("connection", id_or_name):
-            found = self.store.get_connection(id_or_name)
-            return _kept(found, found.internal_id == self.owner.internal_id)
+            return self.store.get_connection(id_or_name, within=self._own)
 
     def usable_connection(self, id_or_name: str) -> StorageConnection:
         """Return a connection that is not archived."""
@@ -53,43 +50,35 @@ class Tenant:
 
     def connections(self) -> list[StorageConnection]:
         """Return the organisation's connections that are not archived."""
-        return [c for c in self.store.list_connections() if c.internal_id == self.owner.internal_id]
+        return list(self.store.list_connections(within=self._own))
 
     def bucket(self, id_or_name: str) -> BucketDefinition:
-        """Return a bucket of the namespace, by id or name; of several with one name, the first by id."""
-        with suppress(NotFound):
-            found = self.store.get_bucket(id_or_name)
-            if self._owns(found.bucket_id):
-                return found
-        # A name is not unique: somebody else may have used it too.
-        for bucket in self.buckets():
-            if bucket.name == id_or_name:
-                return bucket
-        raise NotFound(_absent("bucket", id_or_name))
+        """Return a bucket of the namespace, by id or name."""
+        with _told("bucket", id_or_name):
+            return self.store.get_bucket(id_or_name, within=self._own)
 
     def buckets(self) -> list[BucketDefinition]:
         """Return the namespace's buckets, by id."""
-        owners, own = self.store.bucket_owners(), self._own
-        return [b for b in self.store.list_buckets() if owners.get(b.bucket_id, _LOCAL) == own]
+        return list(self.store.list_buckets(within=self._own))
 
-    def save_new_bucket(self, make: Callable[[str], BucketDefinition]) -> BucketDefinition:
-        """Store the bucket that `make` returns for a new id, as one of the namespace."""
-        bucket = make(new_bucket_id())
-        # Whose it is comes first: for no moment is it anybody else's.
-        self.store.own_bucket(bucket.bucket_id, self._own)
-        self.store.save_bucket(bucket)
+    def buckets_part(self, *, after: str | None, offset: int, limit: int) -> Listed[BucketDefinition]:
+        """Return a part of `buckets`."""
+        return self.store.list_buckets_part(self._own, after=after, offset=offset, limit=limit)
+
+    def save_new_bucket(self, bucket: BucketDefinition) -> BucketDefinition:
+        """Store a bucket as one of the namespace and return it. Raises Conflict."""
+        self.store.save_bucket(bucket, within=self._own)
         return bucket
 
     def sync(self, bucket: BucketDefinition, id_or_name: str) -> SyncConfiguration:
         """Return a sync of the bucket, by id or name."""
         with _told("sync", id_or_name):
-            found = self.store.get_sync(id_or_name)
+            found = self.store.get_sync(id_or_name, within=self._own)
             return _kept(found, found.bucket_id == bucket.bucket_id)
 
     def syncs(self) -> Iterator[SyncConfiguration]:
-        """Yield the syncs of the namespace's buckets."""
-        own = {bucket.bucket_id for bucket in self.buckets()}
-        return (sync for sync in self.store.list_syncs() if sync.bucket_id in own)
+        """Yield the syncs of the namespace."""
+        return iter(self.store.list_syncs(within=self._own))
 
     def run(self, sync: SyncConfiguration, sync_run_id: str) -> RunRecord:
         """Return a run of the sync."""
@@ -105,28 +94,15 @@ class Tenant:
                 return found
         raise NotFound(_absent("object", object_id))
 
-    def batches(self, bucket: BucketDefinition) -> list[Batch]:
-        """Return the batches of the bucket, newest first."""
-        found: list[Batch] = []
-        while page := self.store.list_batches(
-            bucket.bucket_id, after=found[-1].batch_id if found else None, limit=_PAGE
-        ):
-            found += page
-        return found
-
     def batch(self, bucket: BucketDefinition, batch_id: str) -> Batch:
         """Return a batch of the bucket."""
-        for found in self.batches(bucket):
-            if found.batch_id == batch_id:
-                return found
-        raise NotFound(_absent("batch", batch_id))
+        with _told("batch", batch_id):
+            found = self.store.get_batch(batch_id)
+            return _kept(found, found.bucket_id == bucket.bucket_id)
 
     @property
-    def _own(self) -> BucketOwner:
-        return BucketOwner(self.owner.internal_id, self.owner.namespace_id)
-
-    def _owns(self, bucket_id: str) -> bool:
-        return (self.store.bucket_owner(bucket_id) or _LOCAL) == self._own
+    def _own(self) -> Namespace:
+        return self.owner.namespace
 
 
 def _absent(kind: str, asked: str) -> str:

@@ -13,6 +13,7 @@ from pydantic import Field, PrivateAttr
 
 from mixsync_dagster.errors import ConfigurationError, MixsyncError
 from mixsync_dagster.model.provider_configs import ProviderType
+from mixsync_dagster.model.tenants import LOCAL_NAMESPACE
 from mixsync_dagster.orchestration.unopened import tools_that_refuse
 from mixsync_dagster.settings import Settings
 
@@ -148,7 +149,8 @@ class S3ConnectionResource(ConfigurableResource[Any]):
         store = self.mixsync.store
         if self.connection is not None:
             return store.get_connection(self.connection)
-        found = [one for one in store.list_connections() if one.provider_type == ProviderType(self.provider)]
+        own = store.list_connections(within=LOCAL_NAMESPACE)
+        found = [one for one in own if one.provider_type == ProviderType(self.provider)]
         if len(found) != 1:
             names = ", ".join(one.name for one in found) or "none"
             raise ConfigurationError(

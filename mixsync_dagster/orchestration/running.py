@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from dagster import Failure, OpExecutionContext, in_process_executor
 
 from mixsync_dagster.errors import MixsyncError, NotFound
+from mixsync_dagster.model.tenants import LOCAL_NAMESPACE
 from mixsync_dagster.orchestration.parquet_io import ParquetIOManager
 from mixsync_dagster.orchestration.processes import this_process
 from mixsync_dagster.orchestration.resources import MixsyncServices, sentence
@@ -100,7 +101,10 @@ def tag_run(context: OpExecutionContext, sync: SyncConfiguration) -> None:
 
     And its process, by which the reaper sees whether it is gone, unless each step has a process of its own.
     """
-    wanted = {SYNC_NAME_TAG: sync.name, SYNC_ID_TAG: sync.sync_config_id, RUN_ID_TAG: context.run_id}
+    wanted = {SYNC_ID_TAG: sync.sync_config_id, RUN_ID_TAG: context.run_id}
+    if sync.internal_id == LOCAL_NAMESPACE.internal_id:
+        # What other organisations call their syncs is not for everybody who sees these pages.
+        wanted[SYNC_NAME_TAG] = sync.name
     process = this_process()
     if process is not None and context.job_def.executor_def.name == in_process_executor.name:
         wanted[PROCESS_TAG] = process

@@ -1,4 +1,4 @@
-"""The state store as the API's gate sees it: keys, and whose buckets are whose.
+"""The state store as the API's gate sees it: keys, and what they are digested with.
 
 The rules of `ports.state` hold here too: a method is one transaction, times are aware UTC, any may raise
 StoreUnavailable.
@@ -6,20 +6,11 @@ StoreUnavailable.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Protocol
 
 from mixsync_dagster.model.api_keys import ApiKey
-
-
-@dataclass(frozen=True, slots=True)
-class BucketOwner:
-    """The tenant that a bucket belongs to."""
-
-    internal_id: str
-    namespace_id: str
 
 
 class KeyStore(Protocol):
@@ -46,21 +37,31 @@ class KeyStore(Protocol):
         ...
 
 
-class OwnerStore(Protocol):
-    """Whose buckets are whose. A bucket without an entry was made by files or on the command line."""
+class SecretStore(Protocol):
+    """What is sealed with the secret key, and the exchange of that key."""
 
-    def own_bucket(self, bucket_id: str, owner: BucketOwner) -> None:
-        """Say whose a bucket is, before it is saved. Raises Conflict when that was said already."""
+    def keep_pepper(self, pepper: bytes) -> None:
+        """Keep the secret that digests of API keys are made with; one that is there already stays.
+
+        It outlives every secret key, for digests cannot be made anew.
+        """
         ...
 
-    def bucket_owner(self, bucket_id: str) -> BucketOwner | None:
-        """Return whose a bucket is; None for one without an entry, whether the bucket exists or not."""
+    def pepper(self) -> bytes:
+        """Return that secret. Raises ConfigurationError when none is kept, or the key that sealed it is not known."""
         ...
 
-    def bucket_owners(self) -> Mapping[str, BucketOwner]:
-        """Return every entry by bucket id."""
+    def old_seals(self) -> Sequence[str]:
+        """Return the ids of whatever is not sealed with the present key, or in an earlier form."""
         ...
 
-    def delete_empty_bucket(self, bucket_id: str) -> None:
-        """Remove a bucket with its entry. Raises Conflict while it has syncs or objects, NotFound."""
+    def reseal(self, identifier: str) -> bool:
+        """Seal what belongs to the id with the present key, in one transaction; False when that was done already.
+
+        Raises ConfigurationError when it cannot be opened.
+        """
+        ...
+
+    def forget_old_keys(self, forget: Callable[[], None]) -> bool:
+        """Call `forget` while nobody seals, unless something is left that needs an old key; return whether it was."""
         ...

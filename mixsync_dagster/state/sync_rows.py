@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from mixsync_dagster.errors import NotFound
 from mixsync_dagster.model.syncs import SyncConfiguration
+from mixsync_dagster.model.tenants import LOCAL_NAMESPACE, Namespace
 from mixsync_dagster.state import schema
 from mixsync_dagster.state.codec import from_micros
 from mixsync_dagster.state.database import Transaction
@@ -19,7 +20,9 @@ RECENT_BATCHES = 100
 _SYNC = schema.syncs.c
 _LEASE = schema.leases.c
 _COLUMNS = frozenset(column.key for column in schema.syncs.columns)
-_OWN_COLUMNS = frozenset({"sync_config_id", "name", "bucket_id", "connection_id", "created_at"})
+_OWN_COLUMNS = frozenset(
+    {"sync_config_id", "internal_id", "namespace_id", "name", "bucket_id", "connection_id", "created_at"}
+)
 _STORE_ONLY = frozenset(
     {
         "config",
@@ -99,10 +102,24 @@ def from_row(tx: Transaction, row: sa.Row[Any], *, with_batches: bool = False) -
     return SyncConfiguration.model_validate({**config, **values})
 
 
-def one(tx: Transaction, id_or_name: str) -> SyncConfiguration:
+def of_namespace(columns: Any, within: Namespace) -> list[sa.ColumnElement[bool]]:
+    """Return what holds for the rows of a namespace."""
+    return [columns.internal_id == within.internal_id, columns.namespace_id == within.namespace_id]
+
+
+def lookups(
+    key: sa.Column[Any], columns: Any, id_or_name: str, within: Namespace | None
+) -> tuple[sa.ColumnElement[bool], sa.ColumnElement[bool]]:
+    """Return the conditions for the row of this id, and for the one of this name; None looks as `ConfigStore` says."""
+    by_id = [] if within is None else of_namespace(columns, within)
+    by_name = of_namespace(columns, within or LOCAL_NAMESPACE)
+    return sa.and_(key == id_or_name, *by_id), sa.and_(columns.name == id_or_name, *by_name)
+
+
+def one(tx: Transaction, id_or_name: str, *, within: Namespace | None = None) -> SyncConfiguration:
     """Return the sync of this id, else of this name. Raises NotFound."""
-    for column in (_SYNC.sync_config_id, _SYNC.name):
-        row = tx.execute(SELECT.where(column == id_or_name)).one_or_none()
+    for condition in lookups(_SYNC.sync_config_id, _SYNC, id_or_name, within):
+        row = tx.execute(SELECT.where(condition)).one_or_none()
         if row is not None:
             return from_row(tx, row, with_batches=True)
     raise NotFound(f"sync {id_or_name} does not exist.")

@@ -14,10 +14,14 @@ def test_a_bucket_is_made_found_by_id_and_name_and_deleted(ask):
     assert ask.done("POST", "/v1/buckets/list")["total"] == 0
 
 
-def test_two_buckets_of_one_name_are_two(ask):
-    ids = {ask.done("POST", "/v1/buckets", {"bucket_name": "films"})["bucket_id"] for _ in range(2)}
-    assert len(ids) == 2
-    assert ask.done("GET", "/v1/buckets/films")["bucket_id"] == min(ids)
+def test_a_name_belongs_to_one_bucket(ask):
+    made = ask.done("POST", "/v1/buckets", {"bucket_name": "films"})
+    again = ask("POST", "/v1/buckets", {"bucket_name": "films"})
+    assert (again.status_code, again.json()["error"]["message"]) == (
+        409,
+        "name: a bucket named films exists; choose another name.",
+    )
+    assert ask.done("GET", "/v1/buckets/films")["bucket_id"] == made["bucket_id"]
 
 
 def test_a_unique_key_is_refused_with_the_reason(ask):

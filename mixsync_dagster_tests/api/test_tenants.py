@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from itertools import count
 
 import pytest
 
@@ -84,7 +85,7 @@ def holes(services, caller, values, *, own=()):
 
 def beside_own(caller, source, values):
     """Yield the same ids with a bucket, and with a bucket and a sync, that are the caller's own."""
-    bucket_id = caller.done("POST", "/v1/buckets", {"bucket_name": "theirs"})["bucket_id"]
+    bucket_id = bucket_of(caller)
     yield {**values, "bucket_id": bucket_id}, ("bucket_id", "connection_identifier")
     body = connection_body(source.endpoint_url, f"of-{bucket_id}")
     made = caller.done("POST", "/v1/connections", body)["connection_id"]
@@ -99,8 +100,8 @@ def stranger(estate):
     return estate.with_key("beta", organisation="bravo")
 
 
-def bucket_of(ask):
-    return ask.done("POST", "/v1/buckets", {"bucket_name": "theirs"})["bucket_id"]
+def bucket_of(ask, number=count()):  # noqa: B008 - names are given once
+    return ask.done("POST", "/v1/buckets", {"bucket_name": f"theirs {next(number)}"})["bucket_id"]
 
 
 @pytest.mark.parametrize("role", ["viewer", "editor", "admin"])
@@ -193,7 +194,7 @@ def test_what_files_define_is_the_default_namespaces(estate):
 def leaky(monkeypatch, what, services, library):
     """Plant a hole."""
     if what == "buckets":
-        monkeypatch.setattr(Tenant, "_owns", lambda self, bucket_id: True)
+        monkeypatch.setattr(Tenant, "bucket", lambda self, asked: self.store.get_bucket(asked))
     elif what == "connections":
         monkeypatch.setattr(Tenant, "connection", lambda self, asked: self.store.get_connection(asked))
     elif what == "syncs":
@@ -201,8 +202,7 @@ def leaky(monkeypatch, what, services, library):
     elif what == "objects":
         monkeypatch.setattr(Tenant, "object", lambda self, bucket, asked: self.store.objects_by_id([asked])[0])
     elif what == "batches":
-        batches = services.store.list_batches(library.bucket_id)
-        monkeypatch.setattr(Tenant, "batches", lambda self, bucket: batches)
+        monkeypatch.setattr(Tenant, "batch", lambda self, bucket, asked: self.store.get_batch(asked))
     elif what == "runs":
         monkeypatch.setattr(Tenant, "run", lambda self, sync, asked: self.store.get_run(asked))
 

@@ -5,17 +5,19 @@ from __future__ import annotations
 import base64
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from mixsync_dagster.errors import ConfigurationError
 from mixsync_dagster.model.buckets import BucketDefinition
-from mixsync_dagster.state.cipher import Cipher, load_or_create_key
+from mixsync_dagster.state.cipher import Cipher, SecretKeys, SecretOwner, load_or_create_key
 from mixsync_dagster.state.store import SqlStateStore
 from mixsync_dagster.testing.contracts.state_samples import CONNECTION, CREDENTIALS, connection, seed
 
 KEY = b"k" * 32
+OWNER = SecretOwner("connection", "int_a", "", "o")
 SECRET = CREDENTIALS["secret_access_key"].encode()
 
 
@@ -42,6 +44,27 @@ def test_a_ciphertext_moved_to_another_connection_fails(store):
         store.credentials_of("conn_thief")
 
 
+def test_a_connection_moved_to_another_organisation_loses_its_credentials(store):
+    seed(store)
+    with store._database.write() as tx:
+        tx.run("UPDATE connections SET internal_id = 'int_thief' WHERE connection_id = ?", CONNECTION)
+    with pytest.raises(ConfigurationError, match="belong to another owner"):
+        store.credentials_of(CONNECTION)
+
+
+@pytest.mark.parametrize("part", ["kind", "internal_id", "namespace_id", "identifier"])
+def test_a_seal_opens_for_the_very_same_owner_only(part):
+    cipher = Cipher(SecretKeys(KEY))
+    sealed = cipher.encrypt({"a": 1}, owner=OWNER)
+    assert cipher.decrypt(sealed, owner=OWNER) == {"a": 1}
+    with pytest.raises(ConfigurationError, match="belong to another owner"):
+        cipher.decrypt(sealed, owner=replace(OWNER, **{part: "other"}))
+
+
+def test_no_two_owners_are_bound_alike():
+    assert SecretOwner("a", "b", "c", "d").bound != SecretOwner("a", 'b", "c', "", "d").bound
+
+
 def test_another_key_is_told_apart(store, url, clock):
     seed(store)
     other = SqlStateStore.open(url, clock=clock, key=b"x" * 32)
@@ -54,20 +77,20 @@ def flipped(data: bytes) -> bytes:
     return data[:-1] + bytes([data[-1] ^ 1])
 
 
-@pytest.mark.parametrize("damage", [flipped, lambda _: b"", lambda _: b"\x02abc"])
+@pytest.mark.parametrize("damage", [flipped, lambda _: b"", lambda _: b"\x02abc", lambda data: b"\x03" + data[1:]])
 def test_damaged_data_is_told_apart(damage):
-    cipher = Cipher(KEY)
+    cipher = Cipher(SecretKeys(KEY))
     with pytest.raises(ConfigurationError, match="damaged"):
-        cipher.decrypt(damage(cipher.encrypt({"a": 1}, owner="o")), owner="o")
+        cipher.decrypt(damage(cipher.encrypt({"a": 1}, owner=OWNER)), owner=OWNER)
 
 
 def test_equal_values_are_encrypted_differently():
-    cipher = Cipher(KEY)
-    assert cipher.encrypt({"a": 1}, owner="o") != cipher.encrypt({"a": 1}, owner="o")
+    cipher = Cipher(SecretKeys(KEY))
+    assert cipher.encrypt({"a": 1}, owner=OWNER) != cipher.encrypt({"a": 1}, owner=OWNER)
 
 
 def test_the_key_is_not_shown():
-    assert "k" * 8 not in repr(Cipher(KEY))
+    assert "k" * 8 not in repr(Cipher(SecretKeys(KEY)))
 
 
 def test_a_key_file_is_made_once_for_its_owner_only(tmp_path: Path):
