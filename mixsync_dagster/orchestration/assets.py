@@ -22,7 +22,8 @@ from mixsync_dagster.orchestration.graphs import sync_graph
 from mixsync_dagster.orchestration.jobs import RUN_TAGS
 from mixsync_dagster.orchestration.resources import MixsyncServices
 from mixsync_dagster.orchestration.snapshot import NamedSync, Problem
-from mixsync_dagster.orchestration.translator import SyncTranslator, in_words, problem_group, problem_key
+from mixsync_dagster.orchestration.translator import WATCHER, SyncTranslator, in_words, problem_group, problem_key
+from mixsync_dagster.orchestration.watching import OUTBOX, STUCK, standings
 
 SHOWN_LETTERS = 1000
 """Dead letters that a check counts."""
@@ -125,16 +126,16 @@ def sync_checks(sync: NamedSync) -> AssetChecksDefinition:
             description="The last successful run is at most two intervals old; two minutes are always allowed.",
         ),
         AssetCheckSpec(
-            "outbox",
+            OUTBOX,
             asset=key,
             description="No batch has waited to be submitted for longer than two intervals; ten minutes are always "
-            "allowed.",
+            f"allowed. Looked at by {WATCHER} each minute, too.",
         ),
         AssetCheckSpec(
-            "stuck",
+            STUCK,
             asset=key,
             description="No run is due for longer than two intervals, a quarter of an hour being allowed, and no "
-            "worker that is gone holds the lock.",
+            f"worker that is gone holds the lock. Looked at by {WATCHER} each minute, too.",
         ),
     ]
 
@@ -149,7 +150,7 @@ def _results(
     mixsync: MixsyncServices, sync_config_id: str, specs: Sequence[AssetCheckSpec]
 ) -> Iterator[AssetCheckResult]:
     # Needed by checks, not by definitions.
-    from mixsync_dagster.control.health import health_of, is_stuck, late_allowed_seconds, unsubmitted_allowed_seconds
+    from mixsync_dagster.control.health import health_of
 
     store, now = mixsync.store, mixsync.services.clock.now()
     sync = store.load_sync(sync_config_id)
@@ -172,16 +173,8 @@ def _results(
     stated = {"seconds_since_last_sync": age, "allowed": in_words(int(allowed.total_seconds()))}
     yield _result(specs[2], stated, passed=not stale)
 
-    allowed_seconds, waited = unsubmitted_allowed_seconds(sync), health.oldest_unsubmitted_seconds or 0.0
-    told = {"oldest_unsubmitted_seconds": round(waited, 1), "allowed": in_words(int(allowed_seconds))}
-    yield _result(specs[3], told, passed=waited <= allowed_seconds)
-
-    told = {
-        "lag_seconds": round(health.lag_seconds or 0.0, 1),
-        "lock_expired_seconds": round(health.lock_expired_seconds or 0.0, 1),
-        "allowed": in_words(int(late_allowed_seconds(sync))),
-    }
-    yield _result(specs[4], told, passed=not is_stuck(sync, health))
+    for spec, standing in zip(specs[3:], standings(sync, health), strict=True):
+        yield _result(spec, standing.numbers, passed=standing.passed)
 
 
 def _result(spec: AssetCheckSpec, told: Mapping[str, float | str], *, passed: bool) -> AssetCheckResult:

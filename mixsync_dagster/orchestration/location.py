@@ -18,6 +18,7 @@ from mixsync_dagster.orchestration.resources import MixsyncServices, S3Connectio
 from mixsync_dagster.orchestration.running import SERVICES_KEY, SPOOL_KEY, end_run
 from mixsync_dagster.orchestration.snapshot import NamedSync, Problem, Snapshot, load_snapshot
 from mixsync_dagster.orchestration.translator import SyncTranslator, tell_apart
+from mixsync_dagster.orchestration.watching import watcher
 from mixsync_dagster.settings import Settings
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from dagster import InitResourceContext
 
     from mixsync_dagster.model.syncs import SyncConfiguration
+from mixsync_dagster.model.tenants import LOCAL_NAMESPACE
 
 
 def build_definitions(mixsync: MixsyncServices | None = None) -> Definitions:
@@ -64,7 +66,12 @@ def definitions_of(snapshot: Snapshot, mixsync: MixsyncServices) -> Definitions:
             collect_garbage,
             *sync_jobs.values(),
         ],
-        sensors=[sensors.dispatcher(sync_bucket, probe_syncs, list(sync_jobs)), reaper(_ours(named)), *sensed],
+        sensors=[
+            sensors.dispatcher(sync_bucket, probe_syncs, list(sync_jobs)),
+            reaper(_ours(named)),
+            watcher({sync.sync_config_id: SyncTranslator(sync).asset_key for sync in named}),
+            *sensed,
+        ],
         schedules=[
             *(one for one in automations if hasattr(one, "cron_schedule")),
             upkeep.collect_daily(collect_garbage),
@@ -109,20 +116,25 @@ def _resources(named: Sequence[NamedSync], mixsync: MixsyncServices) -> dict[str
 
 
 def _named_syncs(settings: Settings) -> list[NamedSync]:
-    """Return the syncs that get definitions of their own: those that still run first, then by age."""
+    """Return the syncs that get definitions of their own: those that still run first, then by age.
+
+    They are those of the local organisation, its default namespace first: a tenant of the API takes no name here.
+    """
     from mixsync_dagster.wiring import Services
 
     with Services.open(settings) as services:
         connections = {one.connection_id: one.name for one in services.store.list_connections()}
-        syncs = sorted(services.store.list_syncs(), key=_still_running_first)
+        own = (one for one in services.store.list_syncs() if one.internal_id == LOCAL_NAMESPACE.internal_id)
+        syncs = sorted(own, key=_still_running_first)
         return [
             NamedSync.of(sync, connections.get(sync.connection_id, sync.connection_id))
             for sync in syncs[: settings.named_syncs]
         ]
 
 
-def _still_running_first(sync: SyncConfiguration) -> tuple[bool, datetime]:
-    return sync.next_sync_at is None and not sync.paused, sync.created_at
+def _still_running_first(sync: SyncConfiguration) -> tuple[bool, bool, datetime]:
+    over = sync.next_sync_at is None and not sync.paused
+    return over, sync.namespace_id != LOCAL_NAMESPACE.namespace_id, sync.created_at
 
 
 def _applied(settings: Settings) -> list[Problem]:

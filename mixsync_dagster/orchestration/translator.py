@@ -24,11 +24,15 @@ FULL_SYNC_TAG = "mixsync/full_sync"
 CHANGED_TAG = "mixsync/changed"
 """On a probing run: the ids of the syncs that it found changed, with commas between."""
 
+LAUNCH_TAG = ".dagster/grpc_info"
+"""Dagster's own note of the code server that launched the run; see `processes.server_is_gone`."""
+
 PROCESS_TAG = "mixsync/process"
 """The process that all steps of the run are made in, where there is one; see `processes.this_process`."""
 
 DISPATCHER = "mixsync_dispatcher"
 REAPER = "mixsync_reaper"
+WATCHER = "mixsync_watcher"
 
 _UNWANTED = re.compile(r"[^a-z0-9_]+")
 _PROBLEMS_GROUP = "mixsync_problems"

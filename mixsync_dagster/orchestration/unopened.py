@@ -65,11 +65,24 @@ class UnopenedBucket(_Refusing):
         """One."""
         return 1
 
+    @property
+    def full(self) -> bool:
+        """Never."""
+        return False
+
+    def settle(self, object_ids: Sequence[str]) -> None:  # noqa: ARG002 - the protocol's
+        """Raise the reason."""
+        self._refuse()
+
     def store_blob(self, chunks: Iterable[bytes]) -> StoredBlob:  # noqa: ARG002 - the protocol's
         """Raise the reason."""
         self._refuse()
 
     def put_objects(self, drafts: Sequence[Draft], *, skip_duplicates: bool) -> NoReturn:  # noqa: ARG002 - the protocol's
+        """Raise the reason."""
+        self._refuse()
+
+    def update_objects(self, drafts: Sequence[Draft]) -> NoReturn:  # noqa: ARG002 - the protocol's
         """Raise the reason."""
         self._refuse()
 

@@ -50,7 +50,11 @@ def problems_of(definitions):
 def test_without_a_home_everything_loads_and_says_what_to_run(tmp_path):
     definitions = build_definitions(MixsyncServices(home=str(tmp_path / "absent")))
     assert jobs_of(definitions) == OURS
-    assert [sensor.name for sensor in definitions.sensors] == ["mixsync_dispatcher", "mixsync_reaper"]
+    assert [sensor.name for sensor in definitions.sensors] == [
+        "mixsync_dispatcher",
+        "mixsync_reaper",
+        "mixsync_watcher",
+    ]
     assert "run `mixsync init`" in problems_of(definitions)["state_store"]
 
 

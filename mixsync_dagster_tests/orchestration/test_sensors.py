@@ -83,7 +83,14 @@ def test_every_sensor_and_schedule_runs_by_default(home):
     definitions = build_definitions(home.mixsync)
     sensors = {sensor.name: sensor.default_status for sensor in definitions.sensors}
     assert sensors == dict.fromkeys(
-        ["mixsync_dispatcher", "mixsync_reaper", "continuous_always", "scheduled_often", "one_time_once"],
+        [
+            "mixsync_dispatcher",
+            "mixsync_reaper",
+            "mixsync_watcher",
+            "continuous_always",
+            "scheduled_often",
+            "one_time_once",
+        ],
         dg.DefaultSensorStatus.RUNNING,
     )
     assert [(s.name, s.default_status) for s in definitions.schedules] == [
