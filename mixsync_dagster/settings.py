@@ -108,6 +108,9 @@ SETTING_ROWS: tuple[SettingRow, ...] = (
         "Most requests of one API key to one `mixsync api` process, a minute's number at once; then 429 answers.",
     ),
     SettingRow(
+        "MIXSYNC_TRACES_URL", "-", "an http:// or https:// URL", "Collector (OTLP over HTTP) of OpenTelemetry traces."
+    ),
+    SettingRow(
         "MIXSYNC_LOG_FORMAT",
         "text",
         "text or json",
@@ -185,6 +188,7 @@ class Settings:
     grace_days: float = 7.0
     syncs_dir: Path | None = None
     api_requests_per_minute: int = 6000
+    traces_url: str | None = None
     log_format: str = "text"
     ca_bundle: Path | None = None
     allowed_addresses: tuple[str, ...] = ()
@@ -342,6 +346,7 @@ _PARSERS: Mapping[str, tuple[str, Callable[[str], Any]]] = {
     "MIXSYNC_GRACE_DAYS": ("grace_days", _number(0, 3650)),
     "MIXSYNC_SYNCS_DIR": ("syncs_dir", _folder),
     "MIXSYNC_API_REQUESTS_PER_MINUTE": ("api_requests_per_minute", _whole(0, 10_000_000)),
+    "MIXSYNC_TRACES_URL": ("traces_url", _beginning_with(("http://", "https://"))),
     "MIXSYNC_LOG_FORMAT": ("log_format", _log_format),
     "MIXSYNC_CA_BUNDLE": ("ca_bundle", _file),
     "MIXSYNC_ALLOWED_ADDRESSES": ("allowed_addresses", _entries(AddressPolicy.of)),
@@ -375,6 +380,11 @@ def resolve_env(
             "set it where mixsync and Dagster run, or give another one."
         )
     return value
+
+
+def trust_by_environment(ca_bundle: Path) -> None:
+    """Make every client of this process trust the certificates that looks them up as the library `requests` does."""
+    os.environ["REQUESTS_CA_BUNDLE"] = str(ca_bundle)
 
 
 def child_environment(extra: Mapping[str, str], *, without_prefix: str | None = None) -> dict[str, str]:

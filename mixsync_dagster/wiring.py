@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
-import fcntl
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from functools import cached_property, partial
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol, Self, cast
 
-from mixsync_dagster.engine.context import RunLimits, Toolbox
+from mixsync_dagster.destinations import limits_of
+from mixsync_dagster.engine.context import Toolbox
 from mixsync_dagster.errors import ConfigurationError
+from mixsync_dagster.home import locked, make_home, read_keys
 from mixsync_dagster.model.buckets import Destination
 from mixsync_dagster.model.connections import full_config
 from mixsync_dagster.model.credentials import resolve
 from mixsync_dagster.model.provider_configs import ProviderConfig, ProviderType
+from mixsync_dagster.model.tenants import LOCAL_NAMESPACE
 from mixsync_dagster.ports.clock import Clock
+from mixsync_dagster.ports.fetching import UrlFetcher
 from mixsync_dagster.ports.provider import Probe, Provider
 from mixsync_dagster.ports.reporting import Reporter, SilentReporter
-from mixsync_dagster.settings import Settings, environment_value
+from mixsync_dagster.ports.spans import Spans
+from mixsync_dagster.reaching import addresses_for, check_reach
+from mixsync_dagster.settings import Settings, environment_value, trust_by_environment
+from mixsync_dagster.telemetry import spans_for
+from mixsync_dagster.transport.addresses import AddressPolicy
 from mixsync_dagster.transport.clock import SystemClock
+from mixsync_dagster.transport.fetch_hosts import FetchHosts
 from mixsync_dagster.transport.quiet import SharedQuiet
 from mixsync_dagster.transport.retry import Retrier
 from mixsync_dagster.transport.retrying_provider import retrying
@@ -32,6 +40,7 @@ if TYPE_CHECKING:
     from mixsync_dagster.buckets.blobs import BlobStore
     from mixsync_dagster.buckets.embedded import EmbeddedBucket
     from mixsync_dagster.buckets.manifest import Manifests
+    from mixsync_dagster.buckets.mixpeek.bucket import MixpeekBucket
     from mixsync_dagster.control.definitions import Offered
     from mixsync_dagster.control.keys import KeyRing
     from mixsync_dagster.model.connections import StorageConnection
@@ -57,7 +66,10 @@ LIBRARIES: Mapping[ProviderType, tuple[str, str]] = MappingProxyType(
 )
 """The library of providers whose library is large, and the extra that installs it."""
 
-DESTINATIONS = frozenset({Destination.EMBEDDED})
+TRUST_BY_ENVIRONMENT = frozenset({ProviderType.SNOWFLAKE})
+"""Providers whose library takes the certificates to trust from the environment, and in no other way."""
+
+DESTINATIONS = frozenset({Destination.EMBEDDED, Destination.MIXPEEK})
 """The destinations that are offered."""
 
 
@@ -69,6 +81,8 @@ class _Factory(Protocol):
         *,
         provider_filters: Mapping[str, Any] | None,
         ca_bundle: Path | None,
+        addresses: AddressPolicy | None,
+        connection_id: str | None,
     ) -> Provider:
         """Return the provider of one source path."""
         ...
@@ -92,8 +106,10 @@ class Services:
 
         settings = settings or Settings.load()
         clock = clock or SystemClock()
-        key = read_key(settings)
-        return cls(settings, SqlStateStore.open(settings.database_url, clock=clock, key=key), clock)
+        keys = partial(read_keys, settings)
+        # A home that is not there is told before a database that is not.
+        keys()
+        return cls(settings, SqlStateStore.open(settings.database_url, clock=clock, key=keys), clock)
 
     @staticmethod
     def init(settings: Settings) -> None:
@@ -101,9 +117,10 @@ class Services:
 
         Repeats change nothing; a second process waits for the first. Raises ConfigurationError, StoreUnavailable.
         """
-        from mixsync_dagster.state.cipher import load_or_create_key
+        from mixsync_dagster.state.cipher import load_or_create_key, pepper_of
         from mixsync_dagster.state.database import Database
         from mixsync_dagster.state.migrate import upgrade
+        from mixsync_dagster.state.sealing import Sealing
 
         make_home(settings.home)
         with locked(settings.home):
@@ -111,6 +128,8 @@ class Services:
             database = Database.open(settings.database_url, clock=SystemClock())
             try:
                 upgrade(database)
+                # Kept from now on: digests of API keys must not change with the secret key.
+                Sealing(database, partial(read_keys, settings)).keep_pepper(pepper_of(read_keys(settings).first))
             finally:
                 database.close()
 
@@ -123,6 +142,11 @@ class Services:
     def close(self) -> None:
         """Close the state store. Twice is harmless."""
         self.store.close()
+
+    @cached_property
+    def spans(self) -> Spans:
+        """Where spans are told to. Raises ConfigurationError when the library for them is not installed."""
+        return spans_for(self.settings)
 
     def tools_for(
         self,
@@ -138,17 +162,19 @@ class Services:
         an outage, and nothing waits, as suits a quick look. Raises NotFound, ConfigurationError.
         """
         connection = self.store.get_connection(sync.connection_id)
-        pacer = self._pacer(connection.connection_id, patient=patient)
+        pacer = self.pacer_of(connection.connection_id, patient=patient)
         provider = self._provider(connection, sync.source_path, sync.provider_filters)
         return Toolbox(
             store=self.store,
             provider=retrying(provider, pacer),
             provider_name=connection.provider_type.value,
-            bucket=self.bucket_for(sync.bucket_id),
+            bucket=self.bucket_for(sync.bucket_id, sync=sync, patient=patient),
             clock=self.clock,
             pacer=pacer,
-            limits=self._limits(approve_removals=approve_removals),
+            limits=limits_of(self, sync, approve_removals=approve_removals),
             reporter=reporter or SilentReporter(),
+            fetcher=self._fetcher(connection.internal_id),
+            spans=self.spans,
         )
 
     def provider_for(
@@ -161,17 +187,22 @@ class Services:
         return self._provider(self.store.get_connection(connection_id), source_path, provider_filters)
 
     def check_source(
-        self, config: ProviderConfig, source_path: str, *, provider_filters: Mapping[str, Any] | None = None
+        self,
+        config: ProviderConfig,
+        source_path: str,
+        *,
+        provider_filters: Mapping[str, Any] | None = None,
+        internal_id: str = LOCAL_NAMESPACE.internal_id,
     ) -> None:
-        """Return if a source path can be listed with a config whose credentials hold values.
+        """Return if a source path can be listed with a config whose credentials hold values, by an organisation.
 
         Raises what `Provider.check` raises; ProviderUnavailable after MIXSYNC_CHECK_SECONDS without an answer.
         """
         from mixsync_dagster.control.checking import answer_in_time
 
-        provider = self._provider_of(config, source_path, provider_filters)
-
         def check() -> None:
+            # Inside, for it looks names up, which may take as long as it likes.
+            provider = self._provider_of(config, internal_id, source_path, provider_filters)
             try:
                 provider.check()
             finally:
@@ -179,16 +210,17 @@ class Services:
 
         answer_in_time(check, self.settings.check_seconds)
 
-    def bucket_for(self, bucket_id: str) -> EmbeddedBucket:
-        """Return the bucket, by id or name; the caller closes it. Raises NotFound, ConfigurationError."""
-        from mixsync_dagster.buckets.embedded import EmbeddedBucket
+    def bucket_for(
+        self, bucket_id: str, *, sync: SyncConfiguration | None = None, patient: bool = True
+    ) -> EmbeddedBucket | MixpeekBucket:
+        """Return the bucket, by id or name, for the runs of a sync or for reading; the caller closes it.
 
-        bucket = self.store.get_bucket(bucket_id)
-        if bucket.destination not in DESTINATIONS:
-            raise ConfigurationError(
-                f"bucket {bucket.bucket_id}: the destination {bucket.destination} is not offered; give embedded."
-            )
-        return EmbeddedBucket(bucket.bucket_id, self.store, self.open_blobs(), self.open_manifests())
+        A hosted one sends nothing until it is used, and takes no byte that the sync's mapping has no place for there.
+        Raises NotFound, ConfigurationError.
+        """
+        from mixsync_dagster.destinations import open_bucket
+
+        return open_bucket(self, bucket_id, sync=sync, patient=patient)
 
     def open_blobs(self) -> BlobStore:
         """Return the store of all embedded buckets' bytes; the caller closes it. Raises StoreUnavailable."""
@@ -205,9 +237,8 @@ class Services:
     def open_keys(self) -> KeyRing:
         """Return the API keys of the state store. Raises ConfigurationError."""
         from mixsync_dagster.control.keys import KeyRing
-        from mixsync_dagster.state.cipher import pepper_of
 
-        return KeyRing(self.store, pepper=pepper_of(read_key(self.settings)), clock=self.clock)
+        return KeyRing(self.store, pepper=self.store.pepper(), clock=self.clock)
 
     def load_objects(self, bucket: str, *, sync: str | None = None) -> pd.DataFrame:
         """Return the active objects of a bucket (of one sync when asked; both by id or name) as a pandas DataFrame.
@@ -237,14 +268,31 @@ class Services:
     def _provider(
         self, connection: StorageConnection, source_path: str, provider_filters: Mapping[str, Any] | None
     ) -> Provider:
-        return self._provider_of(self.usable_config(connection), source_path, provider_filters)
+        config = self.usable_config(connection)
+        return self._provider_of(
+            config, connection.internal_id, source_path, provider_filters, connection_id=connection.connection_id
+        )
 
     def _provider_of(
-        self, config: ProviderConfig, source_path: str, provider_filters: Mapping[str, Any] | None
+        self,
+        config: ProviderConfig,
+        internal_id: str,
+        source_path: str,
+        filters: Mapping[str, Any] | None,
+        *,
+        connection_id: str | None = None,
     ) -> Provider:
-        factory = _factory_of(ProviderType(config.provider_type))
-        return factory.from_connection(
-            config, source_path, provider_filters=provider_filters, ca_bundle=self.settings.ca_bundle
+        settings = self.settings
+        check_reach(config, settings, internal_id)
+        if settings.ca_bundle is not None and config.provider_type in TRUST_BY_ENVIRONMENT:
+            trust_by_environment(settings.ca_bundle)
+        return _factory_of(ProviderType(config.provider_type)).from_connection(
+            config,
+            source_path,
+            provider_filters=filters,
+            ca_bundle=settings.ca_bundle,
+            addresses=addresses_for(settings, internal_id),
+            connection_id=connection_id,
         )
 
     def usable_config(self, connection: StorageConnection) -> ProviderConfig:
@@ -269,22 +317,31 @@ class Services:
             raise ConfigurationError(f"connection {connection.name}: {error}") from None
         return config.model_copy(update={"credentials": resolved})
 
-    def _pacer(self, connection_id: str, *, patient: bool) -> Retrier:
+    def _fetcher(self, internal_id: str) -> UrlFetcher | None:
+        """Return what fetches URLs in an organisation's columns, or None when no host is listed for it."""
+        settings = self.settings
+        if not settings.fetch_hosts:
+            return None
+        from mixsync_dagster.transport.guarded import FetchRules, GuardedFetcher
+
+        rules = FetchRules(
+            hosts=FetchHosts.of(settings.fetch_hosts),
+            # Rows are strangers to the organisation of this machine, too: it has no way of its own here.
+            addresses=addresses_for(settings, internal_id) or AddressPolicy.of(settings.allowed_addresses),
+            ca_bundle=settings.ca_bundle,
+            most_bytes=settings.fetch_bytes,
+            most_seconds=settings.fetch_seconds,
+        )
+        return GuardedFetcher(rules)
+
+    def pacer_of(self, connection_id: str, *, patient: bool = True) -> Retrier:
+        """Return what repeats the calls of a connection, and of a hosted bucket, whose name there is `bucket:<id>`."""
         shared = SharedQuiet(self.store, connection_id, self.clock)
         if patient:
             return Retrier(self.clock, shared=shared)
         return Retrier(
             self.clock, shared=shared, outage_attempts=1, rate_limit_attempts=1, longest_retry_after_seconds=0.0
         )
-
-    def _limits(self, *, approve_removals: bool) -> RunLimits:
-        limits = RunLimits(lease_seconds=self.settings.lease_seconds)
-        changed: dict[str, Any] = {}
-        if self.settings.sync_concurrency is not None:
-            changed["concurrency"] = self.settings.sync_concurrency
-        if approve_removals:
-            changed["removal_guard_percent"] = 100.0
-        return RunLimits(lease_seconds=limits.lease_seconds, **changed)
 
 
 def _factory_of(provider_type: ProviderType) -> _Factory:
@@ -323,32 +380,3 @@ def not_offered(connection: str, provider_type: str) -> str:
     """Return the sentence for a provider that the model knows and no adapter serves."""
     offered = ", ".join(sorted(PROVIDERS))
     return f"connection {connection}: the provider {provider_type} is not offered yet; the providers are {offered}."
-
-
-def make_home(home: Path) -> None:
-    """Create the home folder for its owner alone; an existing one keeps its mode. Raises ConfigurationError."""
-    try:
-        home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigurationError(
-            f"MIXSYNC_HOME: the folder {home} cannot be made ({error.strerror}); give a folder that can be written."
-        ) from error
-
-
-@contextmanager
-def locked(home: Path) -> Iterator[None]:
-    """Hold the home folder's lock, waiting for it; it is free again when the process ends, however it ends."""
-    with (home / ".lock").open("a", encoding="utf-8") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-
-
-def read_key(settings: Settings) -> bytes:
-    """Return the encryption key from the setting, else from the key file. Raises ConfigurationError."""
-    from mixsync_dagster.state.cipher import load_or_create_key
-
-    if settings.secret_key is None and not settings.key_file.exists():
-        raise ConfigurationError(
-            f"there is no mixsync home at {settings.home}; run `mixsync init`, or set MIXSYNC_HOME."
-        )
-    return load_or_create_key(settings.home, settings.secret_key)

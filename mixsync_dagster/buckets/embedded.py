@@ -10,9 +10,9 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from mixsync_dagster.buckets.blobs import open_blob_store
+from mixsync_dagster.buckets.deciding import Deciding
 from mixsync_dagster.buckets.handlers import ManifestHandler
 from mixsync_dagster.buckets.manifest import manifest_tables, open_manifests
-from mixsync_dagster.buckets.placed import PlacedContents, contents_of
 from mixsync_dagster.model.objects import PutResult, PutStatus, StoredBlob, StoredObject, SubmittedBatch
 
 if TYPE_CHECKING:
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 
 _UNITS_AT_ONCE = 100
-_NOTHING: frozenset[str] = frozenset()
 
 
 class EmbeddedBucket:
@@ -46,15 +45,23 @@ class EmbeddedBucket:
         self._blobs = blobs
         self._manifests = manifests
         self._handler: BatchHandler = handler if handler is not None else ManifestHandler()
-        self._placed = PlacedContents()
+        self._deciding = Deciding(bucket_id, catalog)
         self._answered: set[str] = set()
         """Contents that answered drafts count on and that may not be durable yet."""
-        self._deciding = threading.Lock()
+        self._lock = threading.Lock()
 
     @property
     def units_at_once(self) -> int:
         """Many: a put is a look into the catalog, and costs the same for a few drafts as for hundreds."""
         return _UNITS_AT_ONCE
+
+    @property
+    def full(self) -> bool:
+        """Never: bytes are where they stay."""
+        return False
+
+    def settle(self, object_ids: Sequence[str]) -> None:
+        """Do nothing: objects are made by the commit that records them."""
 
     def store_blob(self, chunks: Iterable[bytes]) -> StoredBlob:
         """Take the bytes into the blob store."""
@@ -65,20 +72,24 @@ class EmbeddedBucket:
 
         The first draft with some bytes owns them, within a call as well as between calls not committed yet.
         """
-        with self._deciding:
-            results = self._decided(drafts, skip_duplicates=skip_duplicates)
+        with self._lock:
+            results = self._deciding.decide(drafts, skip_duplicates=skip_duplicates)
             self._answered.update(blob.sha256 for draft in drafts for blob in draft.blobs)
         return results
+
+    def update_objects(self, drafts: Sequence[Draft]) -> Sequence[PutResult]:
+        """Answer that they are: the commit writes fields and path."""
+        return [PutResult(draft, PutStatus.REPLACED, draft.object_id) for draft in drafts]
 
     def make_durable(self) -> None:
         """Flush the bytes of all drafts answered since the last time, as one group.
 
         Raises StoreUnavailable when they cannot be flushed or are not held; they are asked for again then.
         """
-        with self._deciding:
+        with self._lock:
             answered = set(self._answered)
         self._blobs.make_durable(answered)
-        with self._deciding:
+        with self._lock:
             self._answered -= answered
 
     def find_objects(self, object_ids: Sequence[str]) -> Sequence[StoredObject]:
@@ -112,59 +123,6 @@ class EmbeddedBucket:
         """Close the blob store."""
         self._blobs.close()
 
-    def _decided(self, drafts: Sequence[Draft], *, skip_duplicates: bool) -> list[PutResult]:
-        # Nobody's bytes matter unless duplicates are looked for.
-        contents = [contents_of(draft) if skip_duplicates else _NOTHING for draft in drafts]
-        told = _NOTHING.union(*contents)
-        recorded = self._catalog.owners_of_content(self._bucket_id, sorted(told)) if told else {}
-        unrecorded = self._unrecorded_owners(told, recorded)
-        ids = {draft.object_id for draft in drafts} | set(unrecorded.values())
-        versions = dict(self._catalog.versions_by_id(sorted(ids)))
-        replacing = {
-            draft.object_id: given
-            for draft, given in zip(drafts, contents, strict=True)
-            if versions.get(draft.object_id, draft.item.version) != draft.item.version
-        }
-        owners = {
-            sha256: owner for sha256, owner in recorded.items() if self._placed.still_owns(owner, sha256, replacing)
-        }
-        # An owner that the catalog knows was recorded since, and would be in `recorded` if it still had the bytes.
-        owners.update((sha256, owner) for sha256, owner in unrecorded.items() if owner not in versions)
-        return [
-            self._result(draft, given, versions, owners, skip_duplicates=skip_duplicates)
-            for draft, given in zip(drafts, contents, strict=True)
-        ]
-
-    def _unrecorded_owners(self, contents: frozenset[str], recorded: Mapping[str, str]) -> dict[str, str]:
-        found = {}
-        for sha256 in contents:
-            owner = self._placed.owner_of(sha256)
-            if owner is not None and sha256 not in recorded:
-                found[sha256] = owner
-        return found
-
-    def _result(
-        self,
-        draft: Draft,
-        contents: frozenset[str],
-        versions: dict[str, str],
-        owners: dict[str, str],
-        *,
-        skip_duplicates: bool,
-    ) -> PutResult:
-        # Note for the drafts that follow: `versions` and `owners` tell what the drafts before this one did.
-        known = versions.get(draft.object_id)
-        if known is None and skip_duplicates:
-            owner = _owner_of_all(draft, owners)
-            if owner is not None:
-                return PutResult(draft=draft, status=PutStatus.DUPLICATE, object_id=owner)
-        versions[draft.object_id] = draft.item.version
-        if skip_duplicates:
-            self._placed.remember(draft.object_id, contents)
-            for sha256 in contents:
-                owners.setdefault(sha256, draft.object_id)
-        return PutResult(draft=draft, status=_status(known, draft.item.version), object_id=draft.object_id)
-
 
 def open_embedded_bucket(
     bucket_id: str,
@@ -181,23 +139,3 @@ def open_embedded_bucket(
     """
     kept = open_manifests(manifests, options=options)
     return EmbeddedBucket(bucket_id, catalog, open_blob_store(blobs, options=options), kept, handler)
-
-
-def _status(known: str | None, version: str) -> PutStatus:
-    if known is None:
-        return PutStatus.CREATED
-    return PutStatus.ALREADY_PRESENT if known == version else PutStatus.REPLACED
-
-
-def _owner_of_all(draft: Draft, owners: Mapping[str, str]) -> str | None:
-    """Return the owner of the first blob if every blob has bytes that another object owns, else None.
-
-    Empty blobs have no owners, so they make no duplicates.
-    """
-    first: str | None = None
-    for blob in draft.blobs:
-        owner = owners.get(blob.sha256)
-        if owner is None or owner == draft.object_id:
-            return None
-        first = first or owner
-    return first

@@ -30,12 +30,12 @@ class PlacedContents:
 
     def remember(self, object_id: str, contents: frozenset[str]) -> None:
         """Take note that an object has these contents now and no others."""
-        self._forget(object_id)
+        self.forget(object_id)
         self._contents[object_id] = contents
         for sha256 in contents:
             self._owners.setdefault(sha256, object_id)
         if len(self._contents) > _MOST_OBJECTS:
-            self._forget(next(iter(self._contents)))
+            self.forget(next(iter(self._contents)))
 
     def owner_of(self, sha256: str) -> str | None:
         """Return the object that was given this content, None when none was."""
@@ -49,7 +49,8 @@ class PlacedContents:
         contents = incoming.get(object_id, self._contents.get(object_id))
         return contents is None or sha256 in contents
 
-    def _forget(self, object_id: str) -> None:
+    def forget(self, object_id: str) -> None:
+        """Take back what was noted of an object."""
         for sha256 in self._contents.pop(object_id, ()):
             if self._owners.get(sha256) == object_id:
                 del self._owners[sha256]

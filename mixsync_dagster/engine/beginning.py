@@ -111,12 +111,13 @@ def _refuse_paused(sync: SyncConfiguration) -> None:
 def _settle_intents(tools: Toolbox, lock: SyncLock) -> int:
     """Close what the run before left open, and return how many items its worker may have died of.
 
-    An open intent says that a put may have happened without its commit. Putting the same draft again is answered with
-    "already present", so the intent itself holds nothing more once the bucket is reachable.
+    An open intent says that a put may have happened without its commit. Once the bucket has made that undone, or known
+    that there is nothing to undo, the intent holds nothing more.
     """
     intents = tools.store.open_intents(lock.sync_config_id)
     if not intents:
         return 0
+    tools.bucket.settle([intent.object_id for intent in intents])
     runs = tools.store.list_runs(lock.sync_config_id, limit=2)
     died = any((run.error or "").startswith(WORKER_GONE) for run in runs if run.sync_run_id != lock.sync_run_id)
     if died and len(intents) == 1:

@@ -15,6 +15,7 @@ from mixsync_dagster.engine.contents import Contents
 from mixsync_dagster.engine.context import SyncRun
 from mixsync_dagster.engine.mapping import is_vanished
 from mixsync_dagster.engine.refusals import refusals_in
+from mixsync_dagster.engine.stages import stage
 from mixsync_dagster.engine.tasks import Task
 from mixsync_dagster.engine.transfers import Transferred, transfer_all
 from mixsync_dagster.errors import (
@@ -36,6 +37,7 @@ from mixsync_dagster.model.progress import (
 from mixsync_dagster.ports.bucket import PutFailure
 
 
+@stage("create_objects")
 def create_objects(run: SyncRun, shard: Shard) -> Counters:
     """Do the shard's work, commit it unit by unit, and return what was done.
 

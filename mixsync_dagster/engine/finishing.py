@@ -6,8 +6,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from mixsync_dagster.engine.context import RunTicket, SyncRun, Toolbox
+from mixsync_dagster.engine.stages import stage
 from mixsync_dagster.errors import (
     AccessDenied,
+    BucketDenied,
     ConfigurationError,
     CursorExpired,
     LockLost,
@@ -32,6 +34,7 @@ MESSAGE_LENGTH = 1_000
 """Longest error kept; the API's bound for last_error."""
 
 
+@stage("finish_run")
 def finish_run(run: SyncRun) -> RunRecord:
     """End a run whose stages are done and return its record.
 
@@ -60,8 +63,8 @@ def fail_run(tools: Toolbox, ticket: RunTicket, error: BaseException) -> RunReco
 
     Outages of the provider, the bucket or the state store, rate limits and interruptions leave the run `interrupted`:
     the next one resumes, or begins anew where the provider refused the position. Anything else is a failure; five in a
-    row pause the sync. Raises StoreUnavailable when the store cannot take the record; the lock then ends by itself, and
-    the sync's next begin closes the record.
+    row pause the sync, and one does when the bucket's service refuses the key. Raises StoreUnavailable when the store
+    cannot take the record; the lock then ends by itself, and the sync's next begin closes the record.
     """
     lock = SyncLock(
         sync_config_id=ticket.sync_config_id,
@@ -196,7 +199,8 @@ def _sentence(error: BaseException) -> str:
 def _ended_by(error: BaseException, sync: SyncConfiguration, now: datetime) -> RunEnd:
     verdict = _judge(error)
     told = _sentence(error)
-    if verdict.outcome is Outcome.FAILED and sync.consecutive_failures + 1 >= SUSPEND_AFTER_FAILURES:
+    denied = isinstance(error, BucketDenied)
+    if denied or (verdict.outcome is Outcome.FAILED and sync.consecutive_failures + 1 >= SUSPEND_AFTER_FAILURES):
         return RunEnd(
             verdict.outcome,
             told[:MESSAGE_LENGTH],
@@ -205,7 +209,7 @@ def _ended_by(error: BaseException, sync: SyncConfiguration, now: datetime) -> R
             False,
             None,
             successful=False,
-            paused_reason="consecutive_failures",
+            paused_reason="credential" if denied else "consecutive_failures",
             keep_checkpoint=verdict.keep_checkpoint,
         )
     wait = float(sync.polling_interval_seconds)

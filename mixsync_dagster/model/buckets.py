@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Any, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from mixsync_dagster.model.base import Description, Flag, Json, Metadata, Model, Text, field_not_accepted
 from mixsync_dagster.model.endpoints import EndpointUrl
@@ -58,6 +58,11 @@ _BLOB_TYPES = frozenset(
 )
 
 
+def _not_null(required: object) -> object:
+    # What is written by the vendor's document may hold null, which there means what is left out.
+    return False if required is None else required
+
+
 class SchemaProperty(Model):
     """One property of a bucket schema."""
 
@@ -65,8 +70,10 @@ class SchemaProperty(Model):
         description="string, number, integer, float, boolean, object, array, date, datetime, or a blob: text, image, "
         "audio, video, pdf, excel."
     )
-    description: str | None = Field(default=None, description="What it holds. None: no description.")
-    required: Flag = Field(
+    description: Annotated[str, Text(0)] | None = Field(
+        default=None, description="What it holds. None: no description."
+    )
+    required: Annotated[Flag, BeforeValidator(_not_null)] = Field(
         default=False,
         description="Whether every mapping has to have an entry for it; the entry's own `required` decides about items "
         "without a value.",
@@ -95,6 +102,17 @@ class BucketSchema(Model):
     properties: dict[Property, SchemaProperty] = Field(description="Properties by name, 1 to 100 characters.")
 
 
+class MixpeekTier(StrEnum):
+    """What the organisation pays for there: how many calls a minute, and how large files may be."""
+
+    FREE = "free"
+    """10 calls a minute, files up to 100 MB."""
+    PRO = "pro"
+    """60 calls a minute, files up to 5 GB."""
+    ENTERPRISE = "enterprise"
+    """Calls as agreed, files up to 50 GB."""
+
+
 class MixpeekDestination(Model):
     """How the hosted service is reached."""
 
@@ -105,6 +123,14 @@ class MixpeekDestination(Model):
     )
     namespace: Annotated[str, Text()] = Field(description="Namespace of the bucket there, by id (ns_...) or name.")
     api_key: SecretValue = Field(description="API key (sk_..., secret), or {env: NAME}.")
+    bucket: Annotated[str, Text(1, 100)] | None = Field(
+        default=None, description="Id or name of the bucket there. None: the same id as here."
+    )
+    tier: MixpeekTier | None = Field(
+        default=None,
+        description="free, pro or enterprise: calls are made at the tier's rate, and larger files are refused before "
+        "they are sent. None: calls slow down when the service asks for it, and it refuses files itself.",
+    )
 
 
 class BucketDefinition(Model):

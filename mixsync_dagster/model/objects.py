@@ -106,6 +106,12 @@ class Batch:
     task_id: str | None
     created_at: datetime
     submitted_at: datetime | None
+    remote_batch_id: str | None = None
+    """What another service calls it; None in an embedded bucket."""
+    task_status: str | None = None
+    """How its processing goes there, in that service's word; None: nobody has asked yet, or an embedded bucket."""
+    task_error: str | None = None
+    """Why its processing failed there."""
 
 
 @dataclass(frozen=True, slots=True)

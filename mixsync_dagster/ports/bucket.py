@@ -36,6 +36,19 @@ class Bucket(Protocol):
         """Return how many units of the sync's `batch_size` one put may hold; 1 where a put is a request."""
         ...
 
+    @property
+    def full(self) -> bool:
+        """Return whether what was stored should be put now, however little it is; False where there is always room."""
+        ...
+
+    def settle(self, object_ids: Sequence[str]) -> None:
+        """Make the destination agree with the catalog about these objects, whose last put has no recorded outcome.
+
+        Called before a run begins, after one that ended at any point. What a put made and no commit recorded is taken
+        away again, unless it stands for what was recorded and is gone. Raises Throttled, ConfigurationError.
+        """
+        ...
+
     def store_blob(self, chunks: Iterable[bytes]) -> StoredBlob:
         """Take the bytes, hashing on the way, and return what they are. Called from many threads at once.
 
@@ -50,6 +63,13 @@ class Bucket(Protocol):
         A draft whose object exists in its version is ALREADY_PRESENT; in another version, REPLACED with the same
         object_id. With `skip_duplicates`, a draft that is not there yet and whose every blob's bytes already belong to
         another active object of the bucket is DUPLICATE (empty blobs never are).
+        """
+        ...
+
+    def update_objects(self, drafts: Sequence[Draft]) -> Sequence[PutResult | PutFailure]:
+        """Give objects that exist other fields and another path, their blobs left as they are; as `put_objects`.
+
+        The drafts have no blobs. Every answer is REPLACED or a failure.
         """
         ...
 

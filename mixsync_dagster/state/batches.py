@@ -39,8 +39,10 @@ _MEMBERS = """
     SELECT object_id, version FROM batch_items WHERE batch_id = ? AND object_id > ? ORDER BY object_id LIMIT ?
 """
 _CLAIM = "UPDATE outbox SET attempts = attempts + 1 WHERE batch_id = ? AND sync_config_id = ?"
+# A batch at another service is asked about from now on.
 _SUBMITTED = """
-    UPDATE batches SET state = 'submitted', task_id = ?, submitted_at = ?
+    UPDATE batches SET state = 'submitted', task_id = ?, submitted_at = ?,
+        ask_again_at = CASE WHEN remote_batch_id IS NULL THEN NULL ELSE CAST(? AS BIGINT) END
     WHERE batch_id = ? AND sync_config_id = ? AND state <> 'submitted'
 """
 _DONE = "DELETE FROM outbox WHERE batch_id = ? AND sync_config_id = ?"
@@ -92,7 +94,7 @@ class Batches(StorePart):
         """See RunStore.record_submission."""
         now = to_micros(self._clock.now())
         with self._fenced(lock) as tx:
-            tx.run(_SUBMITTED, escape_optional(task_id), now, batch_id, lock.sync_config_id)
+            tx.run(_SUBMITTED, escape_optional(task_id), now, now, batch_id, lock.sync_config_id)
             tx.run(_DONE, batch_id, lock.sync_config_id)
             add_counters(tx, lock, counters, quarantined=0)
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from mixsync_dagster.ports.clock import Clock
+from mixsync_dagster.state.analytics import Analytics
 from mixsync_dagster.state.batches import Batches
 from mixsync_dagster.state.bucket_lists import BucketLists
 from mixsync_dagster.state.catalog import CatalogReads
 from mixsync_dagster.state.collection import Collection
 from mixsync_dagster.state.commits import Commits
 from mixsync_dagster.state.configuration import Connections, SyncDefinitions
+from mixsync_dagster.state.connection_use import ConnectionUse
 from mixsync_dagster.state.database import Database
 from mixsync_dagster.state.dead_letters import DeadLetters
 from mixsync_dagster.state.dispatch import Control, Dispatching
@@ -32,6 +34,7 @@ from mixsync_dagster.state.verification import Verification
 
 class SqlStateStore(
     Connections,
+    ConnectionUse,
     BucketLists,
     SyncDefinitions,
     Leases,
@@ -52,6 +55,7 @@ class SqlStateStore(
     Control,
     Dispatching,
     Tracing,
+    Analytics,
     Verification,
     Collection,
     Keys,
@@ -59,8 +63,8 @@ class SqlStateStore(
 ):
     """Every store of the ports, on SQLite or PostgreSQL.
 
-    Those are `state`, `control`, `listing`, `idempotency`, `tracing`, `upkeep`, `pacing` and `tenants`. Every method
-    may be called from many threads at once. Repeats and errors are as the ports say.
+    Those are `state`, `control`, `listing`, `idempotency`, `tracing`, `analytics`, `upkeep`, `pacing` and
+    `tenants`. Every method may be called from many threads at once. Repeats and errors are as the ports say.
     """
 
     @classmethod

@@ -64,9 +64,13 @@ class EmbeddedHarness:
         """Return the bytes of a blob."""
         return b"".join(self.bucket.open_blob(sha256))
 
-    def submissions(self) -> list[tuple[str, str]]:
-        """Return what the handler took."""
-        return [(batch_id, key) for key, batch_id in self.handler.taken.items()]
+    def object_count(self) -> int:
+        """Return how many objects the catalog has."""
+        return self.catalog.count_objects(self.bucket_id)
+
+    def submissions(self) -> list[str]:
+        """Return what the handler took, once for each idempotency key."""
+        return list(self.handler.taken.values())
 
     def close(self) -> None:
         """Close every bucket that was opened."""

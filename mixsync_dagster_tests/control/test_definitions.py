@@ -169,13 +169,6 @@ WRONG = {
             "default: an embedded bucket fills in none, a mapping with a constant does."
         ),
     ),
-    "a destination without an adapter": (
-        MEDIA.replace(
-            "{description: Media library}",
-            "{destination: mixpeek, mixpeek: {namespace: ns_a, api_key: {env: MEDIA_KEY}}}",
-        ),
-        "syncs.yaml:8: buckets.bkt_media.destination: mixpeek is not offered yet; give embedded.",
-    ),
 }
 
 
@@ -416,4 +409,19 @@ def test_a_provider_without_an_adapter_is_told_with_those_there_are(services):
         )
     assert str(refused.value) == (
         "syncs.yaml:3: connections.media-s3.provider_type: snowflake is not offered yet; give one of s3, tigris."
+    )
+
+
+def test_a_destination_without_an_adapter_is_told_with_those_there_are(services):
+    hosted = "{destination: mixpeek, mixpeek: {namespace: ns_a, api_key: {env: MEDIA_KEY}}}"
+    with pytest.raises(InvalidInput) as refused:
+        apply_definitions(
+            services.store,
+            load_text(MEDIA.replace("{description: Media library}", hosted), file="syncs.yaml"),
+            offered=Offered(frozenset({ProviderType.S3}), frozenset({Destination.EMBEDDED})),
+            lookup=lambda _name: "x",
+            clock=services.clock,
+        )
+    assert str(refused.value) == (
+        "syncs.yaml:8: buckets.bkt_media.destination: mixpeek is not offered yet; give embedded."
     )

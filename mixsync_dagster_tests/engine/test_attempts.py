@@ -15,11 +15,13 @@ from mixsync_dagster.engine.attempts import BREAKER_RUNS
 from mixsync_dagster.errors import (
     AccessDenied,
     AddressRefused,
+    BucketDenied,
     ConfigurationError,
     CursorExpired,
     ItemChanged,
     ItemCorrupt,
     ItemError,
+    ItemRefused,
     ItemUnanswered,
     ItemUnreadable,
     ItemVanished,
@@ -69,6 +71,7 @@ OF_THE_RUN = {
     CursorExpired("the position is refused."): "interrupted",
     AccessDenied("the key is refused."): "failed",
     AddressRefused("the host stands at a private address."): "failed",
+    BucketDenied("the service refuses the key."): "failed",
     ConfigurationError("the region is wrong."): "failed",
     PathNotFound("the bucket is gone."): "failed",
     StoreUnavailable("the disk is full."): "interrupted",
@@ -134,6 +137,23 @@ def test_a_permanent_error_of_an_item_quarantines_it_at_once_with_its_reason(wor
     assert letter.error_message == f"it is {reason}."
 
 
+@pytest.mark.parametrize("reason", ["too_large", "validation_error", "refused"])
+def test_what_the_bucket_s_service_does_not_take_is_quarantined_at_once(world: World, reason: str) -> None:
+    world.put("a", "b")
+    failing(world, ItemRefused("the service says no.", error_type=reason), lambda path: path == "a")
+    assert run(world) == "completed_with_errors"
+    letter = letter_of(world, "a")
+    assert (letter.state, letter.retry_count, letter.error_type) == ("quarantined", 0, reason)
+
+
+def test_a_key_that_the_bucket_s_service_refuses_pauses_the_sync_at_once(world: World) -> None:
+    world.put("a")
+    failing(world, BucketDenied("the service refuses the key."))
+    assert run(world) == "failed"
+    sync = world.store.get_sync(SYNC)
+    assert (sync.paused, sync.pause_reason, sync.last_error) == (True, "credential", "the service refuses the key.")
+
+
 def test_an_item_that_vanished_costs_nothing(world: World) -> None:
     world.put("a", "b")
     failing(world, ItemVanished("gone."), lambda path: path == "a")
@@ -149,6 +169,7 @@ def test_every_class_of_error_has_a_consequence_tested_here() -> None:
         ItemUnreadable,
         ItemVanished,
         ItemUnanswered,
+        ItemRefused,
     }
     before_or_after = {
         MixsyncError,

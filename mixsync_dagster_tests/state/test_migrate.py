@@ -95,7 +95,7 @@ def test_a_store_of_the_first_revision_keeps_what_it_holds(empty_url, clock):
             "VALUES (?, 'a', 'obj_a', 'a', 'v1', 0)",
             SYNC,
         )
-    with pytest.raises(ConfigurationError, match="has revision 0001 and this version needs 0009; run `mixsync init`"):
+    with pytest.raises(ConfigurationError, match="has revision 0001 and this version needs 0010; run `mixsync init`"):
         check_version(database)
     upgrade(database)
     database.close()
@@ -124,7 +124,7 @@ def test_another_revision_is_refused(url, clock):
     database = Database.open(url, clock=clock)
     with database.write() as tx:
         tx.run("UPDATE alembic_version SET version_num = ?", "0000")
-    with pytest.raises(ConfigurationError, match="has revision 0000 and this version needs 0009; run `mixsync init`"):
+    with pytest.raises(ConfigurationError, match="has revision 0000 and this version needs 0010; run `mixsync init`"):
         check_version(database)
     database.close()
 

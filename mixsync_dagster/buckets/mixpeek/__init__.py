@@ -1,0 +1,1 @@
+"""The hosted service's REST API as a destination bucket."""
