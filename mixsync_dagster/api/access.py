@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Annotated
 
 from fastapi import Depends, Header, Query, Request
@@ -13,10 +15,14 @@ from fastapi.security import HTTPBearer
 from mixsync_dagster.api.failures import ApiError, invalid_query
 from mixsync_dagster.api.hosts import hosts_of, is_loopback
 from mixsync_dagster.api.throttling import RateLimit
+from mixsync_dagster.control.checking import SourceCheck, answer_in_time
 from mixsync_dagster.control.keys import KeyRing, namespace_id_of, owner_of
 from mixsync_dagster.control.owners import LOCAL_OWNER, Owner
 from mixsync_dagster.control.tenancy import Tenant, TenantStore
+from mixsync_dagster.errors import ProviderUnavailable
 from mixsync_dagster.model.api_keys import Role
+from mixsync_dagster.model.provider_configs import ProviderConfig
+from mixsync_dagster.reaching import check_reach
 from mixsync_dagster.wiring import Services
 
 _BEARER = re.compile(rb"bearer +([\x21-\x7e\x80-\xff]{1,256})", re.IGNORECASE)
@@ -56,6 +62,21 @@ class Call:
     def owner(self) -> Owner:
         """On whose behalf the caller acts."""
         return self.tenant.owner
+
+    @property
+    def check_source(self) -> SourceCheck:
+        """Tries source paths on the caller's behalf: where its organisation's connections may go."""
+        return partial(self.services.check_source, internal_id=self.owner.internal_id)
+
+    def check_reach(self, config: ProviderConfig) -> None:
+        """Return if the caller's organisation may use the config's hosts and identity. Raises InvalidInput.
+
+        Names that cannot be looked up in the time of a check are left to whoever connects.
+        """
+        settings = self.services.settings
+        look = partial(check_reach, config, settings, self.owner.internal_id)
+        with suppress(ProviderUnavailable):
+            answer_in_time(look, settings.check_seconds)
 
     @property
     def now(self) -> datetime:

@@ -89,7 +89,8 @@ def create_connection(call: Admin, body: JsonBody, once: Repeatable) -> Any:
             owner=call.owner,
             now=call.now,
             offered=offered(),
-            check=call.services.check_source,
+            check=call.check_source,
+            check_reach=call.check_reach,
             connection_id=connection_id,
         )
         _tell(call, "created", made.connection_id)
@@ -116,7 +117,7 @@ def update_connection(call: Admin, connection_identifier: str, body: JsonBody) -
     """Change a connection."""
     found = call.tenant.connection(connection_identifier)
     update = patch(StorageConnectionUpdateRequest, body)
-    changed = connections.update_connection(call.store, found, update, now=call.now)
+    changed = connections.update_connection(call.store, found, update, now=call.now, check_reach=call.check_reach)
     _tell(call, "changed", changed.connection_id)
     return changed.public_dict()
 
@@ -133,7 +134,7 @@ def check_connection(call: Admin, connection_identifier: str) -> dict[str, Any]:
     """Test a connection; one that fails its test is an answer, not an error."""
     found = call.tenant.usable_connection(connection_identifier)
     tested = connections.check_stored(
-        call.store, found, config_of=call.services.connection_config, check=call.services.check_source
+        call.store, found, config_of=call.services.connection_config, check=call.check_source
     )
     _tell(call, "tested", found.connection_id)
     details = None if tested.source_path is None else {"source_path": tested.source_path}

@@ -50,7 +50,7 @@ def create_sync(call: Editor, bucket_id: str, body: JsonBody, once: Repeatable) 
             bucket=bucket,
             connection=call.tenant.usable_connection(request.connection_id),
             config_of=call.services.usable_config,
-            check=call.services.check_source,
+            check=call.check_source,
             now=call.now,
             owner=call.owner,
             sync_config_id=sync_config_id,

@@ -178,7 +178,8 @@ def check(
 ) -> None:
     """Test a sync's connection and source path, or a connection by all syncs that use it. Exit 1 on a failure.
 
-    A source path that gives no answer within MIXSYNC_CHECK_SECONDS (10) has failed.
+    A source path that gives no answer within MIXSYNC_CHECK_SECONDS (10) has failed. A hosted bucket is asked for its
+    schema, which the sync's mapping has to fit.
     """
     from mixsync_dagster.commands import output
 
@@ -237,5 +238,13 @@ def _results(services: Services, syncs: Sequence[SyncConfiguration]) -> list[dic
 
 
 def _check(services: Services, sync: SyncConfiguration) -> None:
-    config = services.usable_config(services.store.get_connection(sync.connection_id))
-    services.check_source(config, sync.source_path, provider_filters=sync.provider_filters)
+    from mixsync_dagster.destinations import check_filling
+
+    connection = services.store.get_connection(sync.connection_id)
+    services.check_source(
+        services.usable_config(connection),
+        sync.source_path,
+        provider_filters=sync.provider_filters,
+        internal_id=connection.internal_id,
+    )
+    check_filling(services, sync)

@@ -53,8 +53,9 @@ def init(json_output: JsonFlag = False) -> None:
 
 def prepare(settings: Settings, *, instance: Path) -> dict[str, str]:
     """Make everything that `settings` name, and the Dagster instance; return where it is. Repeats change nothing."""
+    from mixsync_dagster.home import locked
     from mixsync_dagster.orchestration.instance import prepare_instance
-    from mixsync_dagster.wiring import Services, locked
+    from mixsync_dagster.wiring import Services
 
     Services.init(settings)
     # Dagster tells of its tables on stdout, which is for this command's own words.

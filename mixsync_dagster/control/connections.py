@@ -7,11 +7,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
+from typing import Any
 
 from mixsync_dagster.control.checking import SourceCheck
 from mixsync_dagster.control.definitions import Offered
 from mixsync_dagster.control.owners import Owner, new_connection_id
-from mixsync_dagster.errors import FieldProblem, InvalidInput, MixsyncError, PathNotFound, StoreUnavailable
+from mixsync_dagster.errors import (
+    ConfigurationError,
+    FieldProblem,
+    InvalidInput,
+    MixsyncError,
+    PathNotFound,
+    StoreUnavailable,
+)
 from mixsync_dagster.model.connections import (
     StorageConnection,
     StorageConnectionCreateRequest,
@@ -21,9 +29,15 @@ from mixsync_dagster.model.connections import (
     settings_of,
 )
 from mixsync_dagster.model.provider_configs import ProviderConfig, ProviderType
-from mixsync_dagster.model.secrets import references, reveal
+from mixsync_dagster.model.secrets import EnvReference, Secret, references, reveal
 from mixsync_dagster.model.status import CONNECTION_MOVES, TaskStatus, check_move
 from mixsync_dagster.ports.control import ConfigStore
+
+ReachCheck = Callable[[ProviderConfig], None]
+"""Returns if an organisation may use a config's hosts and identity. Raises InvalidInput."""
+
+_SENT_TO = ("api_endpoint", "graph_endpoint", "authority_host", "host", "account")
+"""Settings that say where secrets themselves are sent to; S3 sends signatures only."""
 
 _NOWHERE: Mapping[ProviderType, str] = MappingProxyType(
     {
@@ -46,6 +60,8 @@ class Tested:
     """One sentence, without a secret."""
     source_path: str | None
     """The path that was tried; None when it was one that nobody has, to hear what is said of the credentials."""
+    blames: bool = False
+    """Whether the failure is the connection's own: neither an outage nor a path that is gone."""
 
 
 def check_connection(config: ProviderConfig, check: SourceCheck, *, source_path: str | None = None) -> Tested:
@@ -55,7 +71,7 @@ def check_connection(config: ProviderConfig, check: SourceCheck, *, source_path:
         check(config, tried, provider_filters=None)
     except MixsyncError as error:
         if source_path is not None or not isinstance(error, PathNotFound):
-            return Tested(False, str(error), source_path)
+            return Tested(False, str(error), source_path, _blames(error))
     told = f"The provider answers and {source_path} can be listed." if source_path else "The provider answers."
     return Tested(True, told, source_path)
 
@@ -68,14 +84,18 @@ def create_connection(
     now: datetime,
     offered: Offered,
     check: SourceCheck | None,
+    check_reach: ReachCheck | None = None,
     connection_id: str | None = None,
 ) -> StorageConnection:
     """Store a new connection and return it; tried before with `check`, unless the request says otherwise.
 
-    Raises InvalidInput, also when the test fails; Conflict when the name is taken.
+    `check_reach` says whether the owner may use the config's hosts and identity. Raises InvalidInput, also when the
+    test fails; Conflict when the name is taken.
     """
     _refuse_not_offered(request.provider_type, offered)
     _refuse_references(references(request.provider_config.credentials))
+    if check_reach is not None:
+        check_reach(request.provider_config)
     if check is not None and request.test_before_save:
         _pass_test(check_connection(request.provider_config, check))
     connection, credentials = new_connection(
@@ -90,12 +110,18 @@ def create_connection(
 
 
 def update_connection(
-    store: ConfigStore, connection: StorageConnection, update: StorageConnectionUpdateRequest, *, now: datetime
+    store: ConfigStore,
+    connection: StorageConnection,
+    update: StorageConnectionUpdateRequest,
+    *,
+    now: datetime,
+    check_reach: ReachCheck | None = None,
 ) -> StorageConnection:
     """Change a connection and return it; credential fields that the update leaves out are kept.
 
-    Raises InvalidInput, Conflict for a name that is taken and a status that cannot follow, or while a sync uses a
-    connection that is to be archived.
+    Secrets are not kept where the update names another host that they would be sent to. `check_reach` as for
+    `create_connection`. Raises InvalidInput, Conflict for a name that is taken and a status that cannot follow, or
+    while a sync uses a connection that is to be archived.
     """
     changes: dict[str, object] = {"updated_at": now}
     credentials = None
@@ -113,9 +139,16 @@ def update_connection(
         asked = reveal(update.provider_config).get("credentials")
         given = asked if isinstance(asked, Mapping) else {}
         _refuse_references({name: "" for name, value in given.items() if isinstance(value, Mapping)})
-        config = replaced_config(connection, store.credentials_of(connection.connection_id), update)
+        kept = store.credentials_of(connection.connection_id)
+        config = replaced_config(connection, kept, update)
+        if check_reach is not None:
+            check_reach(config)
+        _refuse_moved_secrets(connection, config, kept, given)
         credentials = reveal(config.credentials)
         changes |= {"provider_config": settings_of(config), "credentials_type": config.credentials.type}
+        if connection.suspended_for_failures and update.new_status is None:
+            # Somebody repaired it.
+            changes |= {"status": TaskStatus.ACTIVE, "last_error": None, "consecutive_failures": 0}
     for name in ("name", "metadata"):
         if getattr(update, name) is not None:
             changes[name] = getattr(update, name)
@@ -135,16 +168,55 @@ def check_stored(
 ) -> Tested:
     """Return whether a stored connection works: on the source path of one of its syncs, where it has one.
 
-    Raises StoreUnavailable.
+    What comes out is noted: five failures in a row suspend the connection, a success ends that. Raises NotFound,
+    StoreUnavailable.
     """
+    tested = _tested(store, connection, config_of, check)
+    if tested.success or tested.blames:
+        store.connection_used(connection.connection_id, error=None if tested.success else tested.message)
+    return tested
+
+
+def _tested(
+    store: ConfigStore,
+    connection: StorageConnection,
+    config_of: Callable[[StorageConnection], ProviderConfig],
+    check: SourceCheck,
+) -> Tested:
     syncs = store.list_syncs(connection_id=connection.connection_id)
     try:
         config = config_of(connection)
     except StoreUnavailable:
         raise
     except MixsyncError as error:
-        return Tested(False, str(error), None)
+        return Tested(False, str(error), None, _blames(error))
     return check_connection(config, check, source_path=syncs[0].source_path if syncs else None)
+
+
+def _blames(error: MixsyncError) -> bool:
+    return isinstance(error, ConfigurationError) and not isinstance(error, PathNotFound)
+
+
+def _refuse_moved_secrets(
+    connection: StorageConnection, config: ProviderConfig, kept: Mapping[str, Any], given: Mapping[str, Any]
+) -> None:
+    """Refuse to send kept secrets to a host of the caller's choice: whoever may set one may not read the other."""
+    moved = [
+        field for field in _SENT_TO if getattr(config, field, None) != getattr(connection.provider_config, field, None)
+    ]
+    if getattr(config.credentials, "token_uri", None) != kept.get(
+        "token_uri", getattr(config.credentials, "token_uri", None)
+    ):
+        moved.append("credentials.token_uri")
+    secrets_kept = [
+        name
+        for name in type(config.credentials).model_fields
+        if isinstance(getattr(config.credentials, name), Secret | EnvReference) and name not in given
+    ]
+    if moved and secrets_kept:
+        field = f"provider_config.credentials.{secrets_kept[0]}"
+        accepted = f"the secret again, for {moved[0]} is another place to send it to"
+        raise InvalidInput([FieldProblem(field, "", accepted, f"{field} is missing; give {accepted}.")])
 
 
 def _pass_test(tested: Tested) -> None:

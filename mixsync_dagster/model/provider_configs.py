@@ -24,6 +24,16 @@ from mixsync_dagster.model.credentials import (
 from mixsync_dagster.model.endpoints import EndpointUrl, ServiceUrl, is_loopback
 
 Name = Annotated[str, Text(1, 255)]
+Region = Annotated[
+    str,
+    Text(1, 63, pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", accepted="1 to 63 letters, digits, hyphens and underscores"),
+]
+"""A part of host names."""
+_ACCOUNT = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
+Account = Annotated[
+    str, Text(1, 255, pattern=_ACCOUNT, accepted="1 to 255 letters, digits, dots, hyphens and underscores")
+]
+"""The beginning of a host name."""
 
 
 class ProviderType(StrEnum):
@@ -100,7 +110,7 @@ class S3Settings(_TlsSettings):
     """Amazon S3 and S3-compatible storage."""
 
     provider_type: Literal["s3"] = Field(default="s3", description="Always s3.")
-    region: Name = Field(
+    region: Region = Field(
         default="us-east-1",
         description="Region of the buckets; for services without regions leave the default.",
         examples=["us-east-1", "eu-west-1"],
@@ -141,7 +151,7 @@ class TigrisSettings(_TlsSettings):
     """Tigris, globally distributed storage that speaks S3."""
 
     provider_type: Literal["tigris"] = Field(default="tigris", description="Always tigris.")
-    region: Name = Field(default="auto", description="Region; auto is right for nearly everybody.")
+    region: Region = Field(default="auto", description="Region; auto is right for nearly everybody.")
     endpoint_url: EndpointUrl = Field(
         default="https://fly.storage.tigris.dev",
         description="Address of the service, without a trailing slash; https, or plain http for loopback addresses.",
@@ -220,7 +230,7 @@ class SnowflakeSettings(Model):
     """A Snowflake warehouse; rows of a table become objects."""
 
     provider_type: Literal["snowflake"] = Field(default="snowflake", description="Always snowflake.")
-    account: Name = Field(description="Account identifier.", examples=["xy12345.us-east-1", "myorg-analytics"])
+    account: Account = Field(description="Account identifier.", examples=["xy12345.us-east-1", "myorg-analytics"])
     warehouse: Name = Field(description="Warehouse that runs the queries.", examples=["COMPUTE_WH"])
     database: Name | None = Field(
         default=None, description="Database of source paths that name none. None: they must name one."

@@ -92,6 +92,8 @@ class AddressPolicy:
     """Names in lower case; `*.example.com` stands for everything under example.com, and not for itself."""
     allowed_networks: tuple[Network, ...] = ()
     resolve: Resolver = resolve_host
+    discreet: bool = False
+    """Whether refusals keep the address to themselves: what names stand for inside is not for strangers."""
 
     @classmethod
     def of(cls, entries: Iterable[str], *, resolve: Resolver = resolve_host) -> AddressPolicy:
@@ -127,6 +129,10 @@ class AddressPolicy:
         never = any(parsed in network for network in _NEVER_BY_NAME)
         return why if never or not matches(host, self.allowed_hosts) else None
 
+    def allowed_by_range(self, address: str) -> bool:
+        """Return whether an administrator allowed the address, or a range that it is in."""
+        return any(ipaddress.ip_address(address.partition("%")[0]) in network for network in self.allowed_networks)
+
     def addresses_of(self, host: str, port: int) -> list[str]:
         """Return the addresses of a host that may be connected to, in the order of the look-up; one at least.
 
@@ -142,6 +148,11 @@ class AddressPolicy:
         passed = [address for address, why in reasons.items() if why is None]
         if not passed:
             address, why = next(iter(reasons.items()))
+            if self.discreet:
+                raise AddressRefused(
+                    f"The host {host} is not connected to, for it stands at no public address; give another one, or "
+                    "let an administrator add it to MIXSYNC_ALLOWED_ADDRESSES if it is meant."
+                )
             raise AddressRefused(
                 f"The host {host} stands at {address}, which is {why}, and is not connected to; let an administrator "
                 "add it to MIXSYNC_ALLOWED_ADDRESSES if it is meant."

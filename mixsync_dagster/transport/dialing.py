@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import socket
+from functools import partial
 from typing import Any
 
+from urllib3 import PoolManager
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
@@ -46,3 +48,16 @@ class GuardedHttpsPool(HTTPSConnectionPool):
     """A pool for https; takes `addresses` besides what urllib3's takes. Requests raise AddressRefused too."""
 
     ConnectionCls = GuardedTlsConnection
+
+
+def pool_manager(addresses: AddressPolicy | None, **options: Any) -> PoolManager:
+    """Return pools for any number of hosts, which connect by the policy; None: anywhere."""
+    pools = PoolManager(**options)
+    if addresses is not None:
+        # urllib3 calls them, and asks nothing else of them.
+        made: Any = {
+            "http": partial(GuardedHttpPool, addresses=addresses),
+            "https": partial(GuardedHttpsPool, addresses=addresses),
+        }
+        pools.pool_classes_by_scheme = made
+    return pools

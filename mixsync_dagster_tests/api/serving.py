@@ -60,10 +60,13 @@ class Client:
 
 
 @contextmanager
-def opened_home(folder: Path) -> Iterator[Services]:
+def opened_home(folder: Path, *, allowed: tuple[str, ...] | None = None) -> Iterator[Services]:
     """Give the services on a new state store in the folder."""
     home = folder / "home"
-    settings = Settings(home=home, database_url=f"sqlite:///{home / 'state.db'}", check_seconds=5)
+    # The test's storage is on this machine, where the connections of strangers do not go otherwise.
+    reach = ("127.0.0.1",) if allowed is None else allowed
+    database = f"sqlite:///{home / 'state.db'}"
+    settings = Settings(home=home, database_url=database, check_seconds=5, allowed_addresses=reach)
     Services.init(settings)
     with Services.open(settings) as opened:
         yield opened

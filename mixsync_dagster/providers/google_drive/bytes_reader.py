@@ -99,7 +99,7 @@ class BytesReader:
         try:
             return self._client.open_export(item.source_object_id, mime_type, key)
         except Refusal as refusal:
-            if refusal.reason != "exportSizeLimitExceeded":
+            if refusal.code != "exportSizeLimitExceeded":
                 raise
         try:
             return self._client.open_address(self._address_of_export(item, mime_type, key))

@@ -8,7 +8,6 @@ out a body before the whole of it is in memory.
 from __future__ import annotations
 
 import json
-import threading
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,19 +22,21 @@ import urllib3
 from googleapiclient.discovery import build
 from googleapiclient.errors import HttpError
 
-from mixsync_dagster.errors import ConfigurationError, MixsyncError, ProviderUnavailable, RateLimited
+from mixsync_dagster.errors import ConfigurationError, ProviderUnavailable
 from mixsync_dagster.ports.clock import Clock
-from mixsync_dagster.providers.google_drive.errors import refusal_of, token_error
+from mixsync_dagster.providers.google_drive.errors import Refusal, refusal_of, token_error
 from mixsync_dagster.providers.google_drive.sender import Sender
 from mixsync_dagster.providers.google_drive.settings import DriveSettings
-from mixsync_dagster.transport.http import HttpAnswer, retry_after_seconds
+from mixsync_dagster.transport.answers import sign_in_error
+from mixsync_dagster.transport.dialing import pool_manager
+from mixsync_dagster.transport.http import HttpAnswer
 from mixsync_dagster.transport.redact import summary
+from mixsync_dagster.transport.tokens import SHELF, KeptTokens, Token, key_of
 
 SCOPE = "https://www.googleapis.com/auth/drive.readonly"
 
 _OK = 200
-_TOO_MANY = 429
-_SERVER_ERRORS = 500
+_SIGN_IN = "Google's sign-in"
 _GZIP = 16 + zlib.MAX_WBITS
 _ABOUT_BODY = frozenset({"content-length", "content-type", "x-http-method-override"})
 _PLAIN = {"accept-encoding": "identity", "user-agent": "mixsync"}
@@ -176,23 +177,23 @@ class GoogleTokens:
 
     def __init__(self, settings: DriveSettings, clock: Clock) -> None:
         self._settings = settings
-        self._lock = threading.Lock()
+        self._clock = clock
         self._request = _TokenRequest(settings, clock)
         self._credentials = _credentials(settings)
+        key = key_of(settings.connection_id, sorted(settings.account.items()), settings.impersonate_user)
+        self._kept = KeptTokens(self._fetch, clock, SHELF.slot(key))
 
     def current(self) -> str:
         """Return a token that has not expired. Raises AccessDenied, RateLimited, ProviderUnavailable."""
-        with self._lock:
-            if not self._credentials.valid:
-                self._refresh()
-            return str(self._credentials.token)
+        return self._kept.current()
 
     def renewed(self, refused: str) -> str:
         """Return another token than the refused one; of many threads with the same one, the first renews it."""
-        with self._lock:
-            if self._credentials.token == refused:
-                self._refresh()
-            return str(self._credentials.token)
+        return self._kept.renewed(refused)
+
+    def _fetch(self) -> Token:
+        self._refresh()
+        return Token.lasting(str(self._credentials.token), self._request.lifetime_seconds, self._clock)
 
     def _refresh(self) -> None:
         settings = self._settings
@@ -248,7 +249,7 @@ class _TokenRequest(google.auth.transport.Request):
         self._clock = clock
         trusted = settings.verify if isinstance(settings.verify, str) else None
         timeout = urllib3.Timeout(connect=settings.connect_timeout_seconds, read=settings.read_timeout_seconds)
-        self._pools = urllib3.PoolManager(timeout=timeout, ca_certs=trusted)
+        self._pools = pool_manager(settings.addresses, timeout=timeout, ca_certs=trusted)
 
     def __call__(
         self,
@@ -264,23 +265,21 @@ class _TokenRequest(google.auth.transport.Request):
             answer = self._pools.request(method, url, body=body, headers=headers, retries=False, redirect=False)
         except urllib3.exceptions.HTTPError as error:
             raise ProviderUnavailable(f"Google's sign-in cannot be reached ({summary(error)}).") from None
-        if failed := self._failure(answer):
+        retry_after = answer.headers.get("Retry-After")
+        if failed := sign_in_error(answer.status, retry_after, who=_SIGN_IN, now=self._clock.now()):
             raise failed
+        told = _object_in(answer.data)
+        if told is None:
+            refusal = Refusal(answer.status, "", retry_after)
+            raise ProviderUnavailable(f"{_SIGN_IN} failed to answer ({refusal}).")
+        lifetime = told.get("expires_in")
+        self.lifetime_seconds = float(lifetime) if isinstance(lifetime, int | float) else 0.0
         return _TokenAnswer(answer.status, answer.headers, answer.data)
 
-    def _failure(self, answer: urllib3.BaseHTTPResponse) -> MixsyncError | None:
-        wait = retry_after_seconds(answer.headers.get("Retry-After"), self._clock.now())
-        if answer.status == _TOO_MANY:
-            return RateLimited("Google's sign-in asks to slow down (status 429).", retry_after_seconds=wait)
-        if answer.status < _SERVER_ERRORS and _is_object(answer.data):
-            return None
-        return ProviderUnavailable(
-            f"Google's sign-in failed to answer (status {answer.status}).", retry_after_seconds=wait
-        )
 
-
-def _is_object(data: bytes) -> bool:
+def _object_in(data: bytes) -> dict[str, Any] | None:
     try:
-        return isinstance(json.loads(data), dict)
+        told = json.loads(data)
     except ValueError:
-        return False
+        return None
+    return told if isinstance(told, dict) else None

@@ -143,7 +143,7 @@ class Drive:
         except Refusal as refusal:
             error = request_error(refusal, who=self.settings.who, now=self._clock.now())
             general = not isinstance(error, ConfigurationError) or (
-                isinstance(error, AccessDenied) and refusal.reason not in _ABOUT_ONE
+                isinstance(error, AccessDenied) and refusal.code not in _ABOUT_ONE
             )
             if refusal.status in keep and not general:
                 raise

@@ -16,9 +16,10 @@ from mixsync_dagster.errors import (
     ItemVanished,
     MixsyncError,
     PathNotFound,
-    ProviderUnavailable,
     RateLimited,
 )
+from mixsync_dagster.transport import answers
+from mixsync_dagster.transport.answers import HIGHEST_CLIENT_ERROR, TIMED_OUT, TOO_MANY, patience_error
 from mixsync_dagster.transport.http import retry_after_seconds
 
 # Reasons: developers.google.com/workspace/drive/api/guides/handle-errors. The status alone does not tell: a 403 may
@@ -44,28 +45,17 @@ _CONSENT: Mapping[str, str] = {
     "invalid_client": "credentials.client_secret: Google does not know this OAuth client or its secret",
     "invalid_scope": "credentials.refresh_token: the consent does not cover {scope}; give it again",
 }
-_SERVER_ERRORS = 500
-_TIMED_OUT = 408
-_TOO_MANY = 429
 _QUOTA_DAY_STARTS_HOUR = 8
 """Daily quotas begin anew at midnight Pacific time, which is 07:00 or 08:00 UTC; the later one is safe."""
 _LONGEST_WORD = 64
 
 
 @dataclass(eq=False)
-class Refusal(Exception):
-    """An answer that is not a success, in plain values; the functions here make errors of it."""
+class Refusal(answers.Refusal):
+    """An answer of Google that is not a success, `code` the first reason of its body; errors are made of it here."""
 
-    status: int
-    reason: str = ""
-    """The first reason of the error body; empty when it had none."""
     location: str = ""
     """The parameter that the error is about."""
-    retry_after: str | None = None
-    """The Retry-After header."""
-
-    def __str__(self) -> str:
-        return f"status {self.status}" + (f" {self.reason}" if self.reason else "")
 
 
 def refusal_of(status: int, headers: Mapping[str, str], body: bytes) -> Refusal:
@@ -81,7 +71,7 @@ def refusal_of(status: int, headers: Mapping[str, str], body: bytes) -> Refusal:
         reason = sharper[0] if sharper else reason or _word(error.get("status"))
     except (ValueError, KeyError, IndexError, TypeError, AttributeError):
         pass
-    return Refusal(status, reason, location, headers.get("Retry-After") or headers.get("retry-after"))
+    return Refusal(status, reason, headers.get("Retry-After") or headers.get("retry-after"), location)
 
 
 def _word(value: Any) -> str:
@@ -108,7 +98,7 @@ def item_error(refusal: Refusal, *, path: str, who: str, now: datetime) -> Mixsy
         return error
     if refusal.status in (404, 410):
         return ItemVanished(f"{path} is gone since it was listed, or no longer shared with {who}.")
-    kind, reason = _OBJECT_REASONS.get(refusal.reason, ("refused", "Google Drive refuses the request"))
+    kind, reason = _OBJECT_REASONS.get(refusal.code, ("refused", "Google Drive refuses the request"))
     if kind == "refused" and refusal.status == 403:  # noqa: PLR2004 - Forbidden
         kind, reason = "access_denied", "the account may not read it"
     return ItemUnreadable(f"{path} cannot be read: {reason} ({refusal}).", error_type=kind)
@@ -136,16 +126,16 @@ def token_error(code: str, *, settings_type: str, who: str, subject: str | None,
 
 
 def _any_request_error(refusal: Refusal, who: str, now: datetime) -> MixsyncError | None:
-    wait = retry_after_seconds(refusal.retry_after, now)
-    if refusal.reason in _FOR_TODAY:
+    if refusal.code in _FOR_TODAY:
+        wait = retry_after_seconds(refusal.retry_after, now)
         return RateLimited(
             f"The Google Cloud project's quota is used up for today ({refusal}).",
             retry_after_seconds=max(wait or 0.0, _until_next_quota_day(now)),
         )
-    if refusal.reason in _THROTTLING or refusal.status == _TOO_MANY:
-        return RateLimited(f"Google Drive asks to slow down ({refusal}).", retry_after_seconds=wait)
-    if refusal.status >= _SERVER_ERRORS or refusal.status == _TIMED_OUT or refusal.reason == "backendError":
-        return ProviderUnavailable(f"Google Drive failed to answer ({refusal}).", retry_after_seconds=wait)
+    throttled = refusal.code in _THROTTLING or refusal.status == TOO_MANY
+    failed = refusal.status > HIGHEST_CLIENT_ERROR or refusal.status == TIMED_OUT or refusal.code == "backendError"
+    if error := patience_error(refusal, who="Google Drive", now=now, throttled=throttled, failed=failed):
+        return error
     sentence = _account_problem(refusal, who)
     return None if sentence is None else AccessDenied(f"{sentence} ({refusal}).")
 
@@ -153,11 +143,11 @@ def _any_request_error(refusal: Refusal, who: str, now: datetime) -> MixsyncErro
 def _account_problem(refusal: Refusal, who: str) -> str | None:
     if refusal.status == 401:  # noqa: PLR2004 - Unauthorized
         return f"Google Drive does not accept the token of {who}, not even a fresh one"
-    if refusal.reason in _DISABLED:
+    if refusal.code in _DISABLED:
         return "The Google Drive API is not enabled in the account's Google Cloud project; enable it there"
-    if refusal.reason in _SCOPE_MISSING:
+    if refusal.code in _SCOPE_MISSING:
         return f"The token of {who} lacks the scope drive.readonly"
-    if refusal.reason in _POLICY:
+    if refusal.code in _POLICY:
         return f"The domain's administrators do not let {who} use Drive through this app"
     return None
 

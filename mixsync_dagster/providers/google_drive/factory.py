@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from mixsync_dagster.model.secrets import reveal
 from mixsync_dagster.ports.clock import Clock
 from mixsync_dagster.providers.google_drive.provider import GoogleDriveProvider
 from mixsync_dagster.providers.google_drive.settings import DriveSettings
+from mixsync_dagster.transport.addresses import AddressPolicy
 from mixsync_dagster.transport.clock import SystemClock
 
 _SHARED_DRIVE = "shared_drive_id"
@@ -24,12 +26,15 @@ def from_connection(
     *,
     provider_filters: Mapping[str, Any] | None = None,
     ca_bundle: Path | None = None,
+    addresses: AddressPolicy | None = None,
+    connection_id: str | None = None,
     clock: Clock | None = None,
 ) -> GoogleDriveProvider:
     """Return the provider of one source path; nothing is sent yet.
 
     `config` is a GoogleDriveConfig whose credentials hold values, no references. `provider_filters` may hold
-    `shared_drive_id`, which then takes the place of the connection's. `ca_bundle` names the certificates to trust.
+    `shared_drive_id`, which then takes the place of the connection's. `ca_bundle` names the certificates to trust,
+    `addresses` says where connections may go (None: anywhere), `connection_id` with whom a sign-in is shared.
     Raises InvalidInput for a source path or filters that are not accepted, ConfigurationError for credentials that
     cannot be used.
     """
@@ -37,6 +42,7 @@ def from_connection(
         raise ConfigurationError(f"provider_type: {config.provider_type} is not accepted here; give google_drive.")
     filters = provider_filters or {}
     settings = settings_for(config, source_path, shared_drive_id=_shared_drive(filters), ca_bundle=ca_bundle)
+    settings = replace(settings, addresses=addresses, connection_id=connection_id)
     return GoogleDriveProvider(settings, clock or SystemClock())
 
 

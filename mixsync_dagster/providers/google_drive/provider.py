@@ -1,4 +1,4 @@
-"""Google Drive as a Provider, a ChangeFeed and an AttributeSource."""
+"""Google Drive as a Provider, a ChangeFeed, an AttributeSource and a FolderBrowser."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from mixsync_dagster.model.items import SourceItem
+from mixsync_dagster.ports.browsing import BrowsedFile, BrowsedFolder
 from mixsync_dagster.ports.clock import Clock
 from mixsync_dagster.ports.provider import Capabilities, ChangePage, Cursor, Page, Probe
+from mixsync_dagster.providers.google_drive.browsing import files_in, folders_in
 from mixsync_dagster.providers.google_drive.bytes_reader import BytesReader
 from mixsync_dagster.providers.google_drive.client import DriveClient
 from mixsync_dagster.providers.google_drive.drive import PRESENT, Drive, quoted
@@ -104,6 +106,14 @@ class GoogleDriveProvider:
     def probe(self, after: Cursor) -> Probe:
         """Return whether anything changed in the drive, by one request for each log; one, as a rule."""
         return probe(self._drive, after)
+
+    def browse_folders(self, *, limit: int) -> Sequence[BrowsedFolder]:
+        """Return the folders in the folder; see `ports.browsing`."""
+        return folders_in(self._drive, limit=limit)
+
+    def browse_files(self, *, limit: int) -> tuple[Sequence[BrowsedFile], bool]:
+        """Return files in the folder, and whether there are more; see `ports.browsing`."""
+        return files_in(self._drive, limit=limit)
 
     def close(self) -> None:
         """Free connections. Twice is harmless."""

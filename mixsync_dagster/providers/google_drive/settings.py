@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from mixsync_dagster.model.paths import DrivePath
+from mixsync_dagster.transport.addresses import AddressPolicy
 
 ExportFormat = Literal["office", "pdf", "text"]
 
@@ -38,7 +39,11 @@ class DriveSettings:
     connect_timeout_seconds: float = 10.0
     read_timeout_seconds: float = 60.0
     """Longest silence on an open connection."""
+    addresses: AddressPolicy | None = None
+    """Where connections may go; None: anywhere."""
     max_connections: int = 256
+    connection_id: str | None = None
+    """Whose token it is; None: a connection that is not stored."""
 
     @property
     def who(self) -> str:

@@ -7,7 +7,6 @@ to where the connection points: whoever could write into an answer must not send
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -15,15 +14,16 @@ from urllib.parse import quote, urlsplit
 from mixsync_dagster.errors import ConfigurationError, ProviderUnavailable
 from mixsync_dagster.ports.clock import Clock
 from mixsync_dagster.providers.sharepoint.errors import Refusal
-from mixsync_dagster.providers.sharepoint.settings import Origin, SharePointSettings
+from mixsync_dagster.providers.sharepoint.settings import SharePointSettings
 from mixsync_dagster.providers.sharepoint.tokens import TokenSource, granted_by
-from mixsync_dagster.transport.http import HttpAnswer, HttpPool, HttpSettings
+from mixsync_dagster.transport.answers import error_body
+from mixsync_dagster.transport.http import HttpAnswer
+from mixsync_dagster.transport.origins import Origin, Pools
+from mixsync_dagster.transport.tokens import authorized
 
 _OK = 200
 # Microsoft's guidance on throttling asks for this form, and serves undecorated traffic last.
 _USER_AGENT = "NONISV|mixsync-dagster|mixsync/1.0"
-_UNAUTHORIZED = 401
-_ERROR_BODY_BYTES = 64 * 1024
 _SHAREPOINT_DOMAINS = (".sharepoint.com", ".sharepoint.us", ".sharepoint-mil.us", ".sharepoint.cn")
 
 
@@ -35,8 +35,7 @@ class GraphClient:
         self._endpoint = settings.graph
         self._base = urlsplit(settings.graph_endpoint).path
         self._tokens = TokenSource(settings, clock)
-        self._pools: dict[Origin, HttpPool] = {}
-        self._lock = threading.Lock()
+        self._pools = Pools(settings)
 
     @property
     def place(self) -> str:
@@ -64,12 +63,7 @@ class GraphClient:
     def send(self, link: str, headers: Mapping[str, str] | None = None) -> HttpAnswer:
         """Send one GET request and return the answer, whatever its status; redirects are not followed."""
         target = self._target(link)
-        token = self._tokens.current()
-        answer = self._send_as(token, target, headers)
-        if answer.status == _UNAUTHORIZED:
-            answer.close()
-            answer = self._send_as(self._tokens.renewed(token), target, headers)
-        return answer
+        return authorized(self._tokens, lambda token: self._send_as(token, target, headers))
 
     def download(self, url: str, web_url: str, headers: Mapping[str, str] | None = None) -> HttpAnswer:
         """Send one GET request to a pre-authenticated address, without a token, and return the answer.
@@ -85,35 +79,23 @@ class GraphClient:
             )
         parts = urlsplit(url)
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        return self._pool(origin).send("GET", target, {"Host": origin.authority, **(headers or {})})
+        return self._pools.of(origin).send("GET", target, {"Host": origin.authority, **(headers or {})})
 
     def refusal_of(self, answer: HttpAnswer) -> Refusal:
         """Return what an answer that is not a success says, and free its connection."""
-        body = b""
-        try:
-            for chunk in answer.chunks(_ERROR_BODY_BYTES):
-                body = chunk
-                break
-        except ProviderUnavailable:
-            # The status alone has to do.
-            body = b""
-        finally:
-            answer.close()
+        code = _code_in(error_body(answer))
         granted = granted_by(self._tokens.current()) if answer.status == 403 else ""  # noqa: PLR2004 - Forbidden
-        return Refusal(answer.status, _code_in(body), granted, answer.headers.get("Retry-After"))
+        return Refusal(answer.status, code, answer.headers.get("Retry-After"), granted)
 
     def close(self) -> None:
         """Close idle connections. Twice is harmless."""
-        with self._lock:
-            pools = list(self._pools.values())
-        for pool in pools:
-            pool.close()
+        self._pools.close()
         self._tokens.close()
 
     def _send_as(self, token: str, target: str, headers: Mapping[str, str] | None) -> HttpAnswer:
         own = {"Host": self._endpoint.authority, "Authorization": f"Bearer {token}", "Accept": "application/json"}
         own["User-Agent"] = _USER_AGENT
-        return self._pool(self._endpoint).send("GET", target, {**own, **(headers or {})})
+        return self._pools.of(self._endpoint).send("GET", target, {**own, **(headers or {})})
 
     def _target(self, link: str) -> str:
         if link.startswith("/"):
@@ -125,24 +107,6 @@ class GraphClient:
             )
         parts = urlsplit(link)
         return (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-
-    def _pool(self, origin: Origin) -> HttpPool:
-        with self._lock:
-            pool = self._pools.get(origin)
-            if pool is None:
-                settings = self._settings
-                pool = self._pools[origin] = HttpPool(
-                    HttpSettings(
-                        origin.scheme,
-                        origin.host,
-                        origin.port,
-                        verify=settings.verify,
-                        connect_timeout_seconds=settings.connect_timeout_seconds,
-                        read_timeout_seconds=settings.read_timeout_seconds,
-                        max_connections=settings.max_connections,
-                    )
-                )
-            return pool
 
 
 def segment(name: str) -> str:

@@ -13,39 +13,28 @@ from mixsync_dagster.errors import (
     ItemVanished,
     MixsyncError,
     PathNotFound,
-    ProviderUnavailable,
-    RateLimited,
 )
-from mixsync_dagster.transport.http import retry_after_seconds
+from mixsync_dagster.transport import answers
+from mixsync_dagster.transport.answers import HIGHEST_CLIENT_ERROR, TIMED_OUT, TOO_MANY, patience_error
 
 _THROTTLING = frozenset({"activityLimitReached", "tooManyRequests", "TooManyRequests", "throttledRequest"})
-_TIMED_OUT = 408
 _BANDWIDTH = 509
 _NOT_IMPLEMENTED = 501
-_HIGHEST_CLIENT_ERROR = 499
 
 
 @dataclass(eq=False)
-class Refusal(Exception):
-    """An answer that is not a success, in plain values; `request_error` and `item_error` make errors of it."""
+class Refusal(answers.Refusal):
+    """An answer of Graph that is not a success; `request_error` and `item_error` make errors of it."""
 
-    status: int
-    code: str
-    """Graph's error code, e.g. itemNotFound; empty when the answer had no readable body."""
     granted: str = ""
     """The application's roles or the user's scopes, as the token that was refused tells them."""
-    retry_after: str | None = None
-    """The Retry-After header."""
 
     @property
     def throttled(self) -> bool:
         """Whether the service said slow down: 429, 509, or 503 that asks for patience."""
         if self.status == 503:  # noqa: PLR2004 - Service Unavailable
             return self.retry_after is not None or self.code in _THROTTLING
-        return self.status in (429, _BANDWIDTH) or self.code in _THROTTLING
-
-    def __str__(self) -> str:
-        return f"status {self.status}" + (f" {self.code}" if self.code else "")
+        return self.status in (TOO_MANY, _BANDWIDTH) or self.code in _THROTTLING
 
 
 def request_error(refusal: Refusal, *, place: str, now: datetime) -> MixsyncError:
@@ -95,12 +84,11 @@ def item_error(refusal: Refusal, *, path: str, now: datetime) -> MixsyncError:
 
 
 def _any_request_error(refusal: Refusal, now: datetime) -> MixsyncError | None:
-    wait = retry_after_seconds(refusal.retry_after, now)
-    if refusal.throttled:
-        return RateLimited(f"The service asks to slow down ({refusal}).", retry_after_seconds=wait)
-    if refusal.status == _TIMED_OUT or (refusal.status > _HIGHEST_CLIENT_ERROR and refusal.status != _NOT_IMPLEMENTED):
-        return ProviderUnavailable(f"The service failed to answer ({refusal}).", retry_after_seconds=wait)
-    if refusal.status == 401:  # noqa: PLR2004 - Unauthorized
+    status = refusal.status
+    failed = status == TIMED_OUT or (status > HIGHEST_CLIENT_ERROR and status != _NOT_IMPLEMENTED)
+    if error := patience_error(refusal, who="The service", now=now, throttled=refusal.throttled, failed=failed):
+        return error
+    if status == 401:  # noqa: PLR2004 - Unauthorized
         return AccessDenied(
             f"Microsoft Graph does not accept the token of this application ({refusal}); check that "
             "credentials.tenant_id names the tenant of the site, and that graph_endpoint and authority_host belong to "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from mixsync_dagster.model.secrets import reveal
 from mixsync_dagster.ports.clock import Clock
 from mixsync_dagster.providers.sharepoint.provider import SharePointProvider
 from mixsync_dagster.providers.sharepoint.settings import SharePointSettings
+from mixsync_dagster.transport.addresses import AddressPolicy
 from mixsync_dagster.transport.clock import SystemClock
 
 
@@ -22,12 +24,15 @@ def from_connection(
     *,
     provider_filters: Mapping[str, Any] | None = None,
     ca_bundle: Path | None = None,
+    addresses: AddressPolicy | None = None,
+    connection_id: str | None = None,
     clock: Clock | None = None,
 ) -> SharePointProvider:
     """Return the provider of one source path; nothing is sent yet.
 
     `config` is a SharePointConfig whose credentials hold values, no references. There are no `provider_filters`.
-    `ca_bundle` names the certificates to trust. Raises InvalidInput for a source path or filters that are not
+    `ca_bundle` names the certificates to trust, `addresses` says where connections may go (None: anywhere),
+    `connection_id` with whom a sign-in is shared. Raises InvalidInput for a source path or filters that are not
     accepted, ConfigurationError for settings that do not fit each other.
     """
     if not isinstance(config, SharePointConfig):
@@ -35,6 +40,7 @@ def from_connection(
     if provider_filters:
         raise InvalidInput.of("provider_filters", ", ".join(sorted(provider_filters)), "none for sharepoint")
     settings = settings_for(config, source_path, ca_bundle=ca_bundle)
+    settings = replace(settings, addresses=addresses, connection_id=connection_id)
     return SharePointProvider(settings, clock or SystemClock())
 
 

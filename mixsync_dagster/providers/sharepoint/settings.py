@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from mixsync_dagster.errors import ConfigurationError
+from mixsync_dagster.transport.addresses import AddressPolicy
+from mixsync_dagster.transport.origins import Origin
 
 GRAPH_HOSTS = frozenset(
     {
@@ -16,36 +18,6 @@ GRAPH_HOSTS = frozenset(
     }
 )
 """Graph's own hosts, which are also the names of the resource that tokens are asked for."""
-
-_PORTS = {"https": 443, "http": 80}
-
-
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """Where requests go: what two addresses must share for a link to be followed."""
-
-    scheme: str
-    host: str
-    """Lower case, without brackets."""
-    port: int
-
-    @classmethod
-    def of(cls, url: str) -> Origin | None:
-        """Return the origin of an http(s) URL without user part; None for anything else."""
-        try:
-            parts = urlsplit(url)
-            port = parts.port
-        except ValueError:
-            return None
-        if parts.scheme not in _PORTS or not parts.hostname or parts.username is not None:
-            return None
-        return cls(parts.scheme, parts.hostname.lower(), port or _PORTS[parts.scheme])
-
-    @property
-    def authority(self) -> str:
-        """Host and, where it is not the scheme's own, port; for a Host header and for messages."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return host if self.port == _PORTS[self.scheme] else f"{host}:{self.port}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +51,12 @@ class SharePointSettings:
     connect_timeout_seconds: float = 10.0
     read_timeout_seconds: float = 60.0
     """Longest silence on an open connection."""
+    addresses: AddressPolicy | None = None
+    """Where connections may go; None: anywhere."""
     max_connections: int = 256
     """Connections kept open per host."""
+    connection_id: str | None = None
+    """Whose token it is; None: a connection that is not stored."""
 
     @property
     def delegated(self) -> bool:

@@ -9,24 +9,21 @@ from __future__ import annotations
 
 import base64
 import json
-import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 import urllib3
 from urllib3.exceptions import HTTPError
 
-from mixsync_dagster.errors import AccessDenied, ConfigurationError, MixsyncError, ProviderUnavailable, RateLimited
+from mixsync_dagster.errors import AccessDenied, ConfigurationError, MixsyncError, ProviderUnavailable
 from mixsync_dagster.ports.clock import Clock
-from mixsync_dagster.providers.sharepoint.settings import Origin, SharePointSettings
-from mixsync_dagster.transport.http import retry_after_seconds
+from mixsync_dagster.providers.sharepoint.settings import SharePointSettings
+from mixsync_dagster.transport.answers import sign_in_error
+from mixsync_dagster.transport.dialing import pool_manager
+from mixsync_dagster.transport.origins import Origin
 from mixsync_dagster.transport.redact import summary
-
-RENEW_BEFORE_SECONDS = 300.0
-"""Tokens are renewed this long before their end: longer than any request waits for its answer to begin."""
+from mixsync_dagster.transport.tokens import SHELF, KeptTokens, Token, key_of
 
 _SIGN_IN_HOSTS = frozenset(
     {
@@ -60,43 +57,23 @@ _REASONS: Mapping[int, str] = {
 """What the sign-in service's numbers mean for whoever filled in the connection."""
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
-    """An access token and the clock's reading at which it is to be renewed."""
-
-    text: str = field(repr=False)
-    renew_at: float
-
-
 class TokenSource:
     """The current access token of one connection; for any number of threads, one of which fetches."""
 
     def __init__(self, settings: SharePointSettings, clock: Clock) -> None:
         self._settings = settings
         self._clock = clock
-        self._lock = threading.Lock()
-        self._token: Token | None = None
         self._refresh_token = settings.refresh_token
         self._http = _SignInHttp(settings, clock)
+        self._kept = KeptTokens(self._fetch, clock, SHELF.slot(_shelf_key(settings)))
 
     def current(self) -> str:
         """Return a token that is valid for some minutes. Raises AccessDenied, ConfigurationError, Throttled."""
-        token = self._token
-        if token is not None and self._clock.monotonic() < token.renew_at:
-            return token.text
-        with self._lock:
-            token = self._token
-            if token is None or self._clock.monotonic() >= token.renew_at:
-                token = self._token = self._fetch()
-            return token.text
+        return self._kept.current()
 
     def renewed(self, refused: str) -> str:
         """Return another token than `refused`, which the service no longer takes; raises as `current`."""
-        with self._lock:
-            if self._token is None or self._token.text == refused:
-                self._token = None
-                self._token = self._fetch()
-            return self._token.text
+        return self._kept.renewed(refused)
 
     def close(self) -> None:
         """Close idle connections. Twice is harmless."""
@@ -114,9 +91,7 @@ class TokenSource:
             raise self._refused(answer)
         # The service may hand out a successor; the first one stays valid too, so that a restart can use it again.
         self._refresh_token = answer.get("refresh_token") or self._refresh_token
-        lifetime = float(answer.get("expires_in") or 0)
-        renew_in = lifetime - RENEW_BEFORE_SECONDS if lifetime > 2 * RENEW_BEFORE_SECONDS else lifetime / 2
-        return Token(str(answer["access_token"]), self._clock.monotonic() + renew_in)
+        return Token.lasting(str(answer["access_token"]), float(answer.get("expires_in") or 0), self._clock)
 
     def _application(self) -> Any:
         import msal  # type: ignore[import-untyped]  # it has neither stubs nor inline types
@@ -157,6 +132,13 @@ class TokenSource:
         if reason is None:
             reason = "credentials: the sign-in service does not accept the application or its secret"
         return AccessDenied(f"{reason} ({shown}).")
+
+
+def _shelf_key(settings: SharePointSettings) -> str:
+    """Return the key under which the token is kept: with anything else here, it would be another one."""
+    secrets = (settings.client_secret, settings.certificate, settings.private_key, settings.refresh_token)
+    application = (settings.tenant_id, settings.client_id, settings.token_scope)
+    return key_of(settings.connection_id, settings.authority_host, settings.verify, *application, *secrets)
 
 
 def check_pair(settings: SharePointSettings) -> None:
@@ -215,7 +197,8 @@ class _SignInHttp:
     def __init__(self, settings: SharePointSettings, clock: Clock) -> None:
         self._origin = settings.sign_in
         self._clock = clock
-        self._pool = urllib3.PoolManager(
+        self._pool = pool_manager(
+            settings.addresses,
             timeout=urllib3.Timeout(connect=settings.connect_timeout_seconds, read=settings.read_timeout_seconds),
             cert_reqs="CERT_REQUIRED",
             ca_certs=settings.verify if isinstance(settings.verify, str) else None,
@@ -248,9 +231,9 @@ class _SignInHttp:
         except (HTTPError, OSError) as error:
             message = f"{self._origin.authority} cannot be reached or does not answer ({summary(error)})."
             raise ProviderUnavailable(message) from None
-        unavailable = _unavailable(answer.status, answer.headers.get("Retry-After"), self._clock.now())
-        if unavailable is not None:
-            raise unavailable
+        retry_after = answer.headers.get("Retry-After")
+        if failed := sign_in_error(answer.status, retry_after, who="The sign-in service", now=self._clock.now()):
+            raise failed
         return _Response(answer.status, answer.data.decode("utf-8", "replace"), answer.headers)
 
     def _address(self, url: str) -> str:
@@ -265,12 +248,3 @@ class _SignInHttp:
             f"authority_host: the sign-in service at {own.authority} names another host as the place where tokens are "
             "fetched; secrets are not sent there."
         )
-
-
-def _unavailable(status: int, retry_after: str | None, now: datetime) -> MixsyncError | None:
-    wait = retry_after_seconds(retry_after, now)
-    if status == 429:  # noqa: PLR2004 - Too Many Requests
-        return RateLimited("The sign-in service asks to slow down (status 429).", retry_after_seconds=wait)
-    if status >= 500:  # noqa: PLR2004 - server errors
-        return ProviderUnavailable(f"The sign-in service failed to answer (status {status}).", retry_after_seconds=wait)
-    return None

@@ -55,7 +55,7 @@ class Failure(Exception):
     """Snowflake's or the connector's number; HTTP statuses stand above 290000."""
     sql_state: str | None = None
     about: str = ""
-    """`role`, `network_policy`, `account` or `warehouse` where the vendor's sentence is about that; else empty."""
+    """What the vendor speaks about: `role`, `network_policy`, `account`, `warehouse`, `certificate`; or nothing."""
 
     @property
     def session_ended(self) -> bool:
@@ -101,6 +101,11 @@ def _sign_in(failure: Failure, place: Place) -> MixsyncError:
         return ConfigurationError(
             f"account: nobody answers for the account {place.account} ({failure}); give the account identifier, such "
             "as myorg-analytics, and the host of a private link."
+        )
+    if failure.about == "certificate":
+        return ConfigurationError(
+            f"The account {place.account} shows a certificate that is not trusted here ({failure}); set "
+            "MIXSYNC_CA_BUNDLE to the PEM file of the authority that signed it."
         )
     if failure.about == "role":
         return AccessDenied(f"role: the role {place.role} does not exist or is not granted to {place.username}.")

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mixsync_dagster.errors import ConfigurationError, InvalidInput
+from mixsync_dagster.errors import AddressRefused, ConfigurationError, InvalidInput
 from mixsync_dagster.model.credentials import SnowflakeKeyPairCredentials
 from mixsync_dagster.model.paths import SnowflakeTable, parse_snowflake_path
 from mixsync_dagster.model.provider_configs import ProviderConfig, SnowflakeConfig
@@ -14,6 +14,10 @@ from mixsync_dagster.model.secrets import reveal
 from mixsync_dagster.ports.clock import Clock
 from mixsync_dagster.providers.snowflake.provider import SnowflakeProvider
 from mixsync_dagster.providers.snowflake.settings import SnowflakeSettings
+from mixsync_dagster.transport.addresses import AddressPolicy, matches
+
+_OWN_HOSTS = ("*.snowflakecomputing.com", "*.snowflakecomputing.cn")
+_HTTPS = 443
 
 
 def from_connection(
@@ -22,20 +26,38 @@ def from_connection(
     *,
     provider_filters: Mapping[str, Any] | None = None,
     ca_bundle: Path | None = None,
+    addresses: AddressPolicy | None = None,
+    connection_id: str | None = None,
     clock: Clock | None = None,
 ) -> SnowflakeProvider:
     """Return the provider of one table; nothing is sent yet.
 
     `config` is a SnowflakeConfig whose credentials hold values, no references. `provider_filters` may hold
-    `content_column`: the column whose value is an item's content. `ca_bundle` is not used: the connector trusts the
-    certificates of the `certifi` package, or those that REQUESTS_CA_BUNDLE names. `clock` is not used: Snowflake's own
-    decides. Raises InvalidInput for a source path or filters that are not accepted, ConfigurationError for a path that
-    lacks a database or schema.
+    `content_column`: the column whose value is an item's content. `ca_bundle` is not used: the connector trusts
+    what the environment's REQUESTS_CA_BUNDLE names, else the certificates of `certifi`. `connection_id` and `clock` are
+    not used: sessions are not shared, and Snowflake's own clock decides. Raises InvalidInput for a source path or
+    filters that are not accepted, ConfigurationError for a path that lacks a database or schema.
+
+    With `addresses`, a `host` has to be Snowflake's own or one that they allow by name or address: the connector
+    connects by itself, also to wherever its server says that results lie. Raises AddressRefused for another.
     """
-    del ca_bundle, clock
+    del ca_bundle, connection_id, clock
     if not isinstance(config, SnowflakeConfig):
         raise ConfigurationError(f"provider_type: {config.provider_type} is not accepted here; give snowflake.")
+    if addresses is not None and config.host is not None:
+        _check_host(config.host, config.port or _HTTPS, addresses)
     return SnowflakeProvider(settings_for(config, source_path, provider_filters=provider_filters))
+
+
+def _check_host(host: str, port: int, addresses: AddressPolicy) -> None:
+    if matches(host, (*_OWN_HOSTS, *addresses.allowed_hosts)):
+        return
+    if all(addresses.allowed_by_range(address) for address in addresses.addresses_of(host, port)):
+        return
+    raise AddressRefused(
+        f"host: {host} is not connected to; leave it out, give one under snowflakecomputing.com, or let an "
+        "administrator add it to MIXSYNC_ALLOWED_ADDRESSES."
+    )
 
 
 def settings_for(
