@@ -15,6 +15,7 @@ from mixsync_dagster.commands import (
     dead_letters,
     defining,
     demonstrating,
+    explaining,
     listing,
     running,
     serving,
@@ -31,7 +32,18 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for group in (setting_up, demonstrating, defining, running, listing, dead_letters, controlling, verifying, serving):
+for group in (
+    setting_up,
+    demonstrating,
+    defining,
+    running,
+    listing,
+    explaining,
+    dead_letters,
+    controlling,
+    verifying,
+    serving,
+):
     group.register(app)
 
 

@@ -71,6 +71,40 @@ class ConnectionDeleted(BaseModel):
     connection_id: str
 
 
+class Folder(BaseModel):
+    """A folder of a Drive."""
+
+    id: str
+    name: str
+    path: str = Field(description="What a sync gives as source_path: the path, or the id where no path leads to it.")
+    mime_type: str
+
+
+class FolderList(BaseModel):
+    """The folders in a folder, by name, the first thousand at most."""
+
+    results: list[Folder]
+    parent_path: str
+
+
+class DriveFile(OpenAnswer):
+    """A file of a Drive."""
+
+    id: str
+    name: str
+    mime_type: str
+    size_bytes: int | None = Field(description="Null for documents of Google's editors.")
+    modified_at: str | None
+
+
+class FileList(OpenAnswer):
+    """Some files in a folder."""
+
+    results: list[DriveFile]
+    parent_path: str
+    has_more: bool
+
+
 class SyncList(BaseModel):
     """A page of syncs, newest first."""
 
@@ -349,6 +383,91 @@ class RunReport(OpenAnswer):
     counters: dict[str, Any] = Field(description="What the run counted, whatever came later.")
     results: list[ItemOutcome]
     pagination: Pagination
+
+
+class TimeRange(BaseModel):
+    """The time that numbers are of."""
+
+    start: str
+    end: str
+
+
+class RunPerformance(OpenAnswer):
+    """The numbers of one run."""
+
+    sync_run_id: str
+    sync_config_id: str
+    started_at: str
+    duration_seconds: float = Field(description="Up to now, while it is at work.")
+    files_discovered: int
+    files_synced: int
+    files_failed: int
+    bytes_synced: int
+    throughput_mbps: float = Field(description="Megabytes (10^6 bytes) a second.")
+    status: str
+    provider_type: str
+
+
+class SyncPerformance(BaseModel):
+    """The newest runs of a bucket's syncs."""
+
+    bucket_id: str
+    sync_config_id: str | None
+    time_range: TimeRange
+    runs: list[RunPerformance]
+    summary: dict[str, Any] = Field(description="Sums over all runs of the time, also over those that are not told.")
+
+
+class SyncAverages(BaseModel):
+    """The numbers of one sync."""
+
+    sync_config_id: str
+    provider_type: str
+    avg_duration_seconds: float
+    avg_throughput_mbps: float
+    success_rate: float = Field(description="0 to 1, of the runs that ended; 0 without any.")
+    total_files_synced: int
+    total_bytes_synced: int
+
+
+class SyncComparison(BaseModel):
+    """The syncs of a bucket beside each other."""
+
+    bucket_id: str
+    time_range: TimeRange
+    configs: list[SyncAverages]
+
+
+class ErrorShare(BaseModel):
+    """How often one kind of error was met."""
+
+    error_type: str
+    count: int
+    percentage: float
+    first_seen: str
+    last_seen: str
+
+
+class SyncHealthNumbers(BaseModel):
+    """How one sync is."""
+
+    sync_config_id: str
+    consecutive_failures: int
+    last_success_at: str | None
+    last_failure_at: str | None
+    failure_rate: float = Field(description="0 to 1, of the runs that ended.")
+
+
+class BucketHealth(BaseModel):
+    """How the syncs of a bucket are."""
+
+    bucket_id: str
+    time_range: TimeRange
+    overall_health: Literal["healthy", "degraded", "unhealthy"]
+    total_errors: int = Field(description="Items and whole runs that failed.")
+    error_breakdown: list[ErrorShare]
+    sync_health: list[SyncHealthNumbers]
+    stuck_syncs: list[str]
 
 
 class Alive(BaseModel):

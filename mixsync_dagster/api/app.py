@@ -8,12 +8,25 @@ from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from mixsync_dagster.api import batches, blobs, buckets, connections, explaining, failures, jobs, syncs, watching
+from mixsync_dagster.api import (
+    analytics,
+    batches,
+    blobs,
+    browsing,
+    buckets,
+    connections,
+    explaining,
+    failures,
+    jobs,
+    syncs,
+    watching,
+)
 from mixsync_dagster.api.access import Serving
 from mixsync_dagster.api.failures import ApiError
 from mixsync_dagster.api.gate import Gate
 from mixsync_dagster.api.openapi import describe
 from mixsync_dagster.api.throttling import RateLimit
+from mixsync_dagster.api.traced import Traced
 from mixsync_dagster.errors import MixsyncError
 from mixsync_dagster.wiring import Services
 
@@ -34,12 +47,14 @@ def create_app(services: Services, *, open_access: bool) -> FastAPI:
     app.state.counter = watching.RequestCounter()
     for router in (
         *connections.routers(),
+        *browsing.routers(),
         syncs.router,
         jobs.router,
         explaining.router,
         buckets.router,
         batches.router,
         blobs.router,
+        analytics.router,
         watching.router,
     ):
         app.include_router(router)
@@ -47,6 +62,8 @@ def create_app(services: Services, *, open_access: bool) -> FastAPI:
     app.add_exception_handler(ApiError, failures.answer_api_error)
     app.add_exception_handler(HTTPException, failures.answer_http_exception)
     app.add_exception_handler(RequestValidationError, failures.answer_bad_parameters)
+    if services.settings.traces_url is not None:
+        app.add_middleware(Traced, spans=services.spans)
     app.add_middleware(Gate, count=app.state.counter)
     app.openapi = partial(describe, app)  # type: ignore[method-assign]  # how FastAPI says to do it
     return app

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from array import array
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -12,7 +14,7 @@ from mixsync_dagster.engine.filtering import filter_items
 from mixsync_dagster.engine.listing import list_items
 from mixsync_dagster.engine.planning import ACTION, Action, plan_changes
 from mixsync_dagster.model.columns import constant
-from mixsync_dagster.model.items import Shard
+from mixsync_dagster.model.items import SHARD_ROWS, Shard
 from mixsync_dagster.model.syncs import SyncConfiguration
 
 EXAMPLES = 5
@@ -26,6 +28,8 @@ PAGE_ROWS = 1_000
 class DryRun:
     """What a run would do now."""
 
+    complete: bool = True
+    """False: the time was over before everything was listed, and the numbers are of what was."""
     discovered: int = 0
     create: int = 0
     replace: int = 0
@@ -43,17 +47,41 @@ class DryRun:
     """A few paths for each kind of change."""
 
 
-def plan_sync(tools: Toolbox, sync: SyncConfiguration) -> DryRun:
+def plan_sync(tools: Toolbox, sync: SyncConfiguration, *, seconds: float | None = None) -> DryRun:
     """List the whole source path and return what a run would do now. Raises what the provider raises.
 
+    After so many `seconds` (None: however long it takes) nothing more is listed.
     Attributes are not read, so that items which only a metadata filter would take out are counted as work unless a run
     has asked for them before.
     """
     view = SyncView(tools, sync)
     told = DryRun()
+    began = tools.clock.monotonic()
+    seen = array("q")
     for shard in list_items(view, None):
-        _add(told, view, plan_changes(view, filter_items(view, shard)))
+        planned = plan_changes(view, filter_items(view, shard))
+        _add(told, view, planned)
+        if planned.listed is not None:
+            seen.extend(map(hash, planned.listed.column("source_object_id").to_pylist()))
+        if seconds is not None and shard.cursor is not None and tools.clock.monotonic() - began >= seconds:
+            told.complete = False
+            break
+    if told.complete and sync.reconcile.on_delete and not tools.provider.capabilities.ordered_listing:
+        _add_unlisted(told, view, seen)
     return told
+
+
+def _add_unlisted(told: DryRun, view: SyncView, seen: array[int]) -> None:
+    """Add the inventory rows that a whole unordered listing did not name, by hashes of 64 bits of what it did."""
+    store, sync_config_id = view.tools.store, view.sync.sync_config_id
+    named = pa.array(seen, pa.int64())
+    bounds = [None, *store.inventory_splits(sync_config_id, SHARD_ROWS), None]
+    for after, upto in pairwise(bounds):
+        rows = store.inventory_span(sync_config_id, after, upto)
+        hashes = pa.array(map(hash, rows.column("source_object_id").to_pylist()), pa.int64())
+        gone = rows.filter(pc.invert(pc.is_in(hashes, value_set=named)))
+        told.remove += gone.num_rows
+        _exemplify(told, "remove", gone)
 
 
 def _add(told: DryRun, view: SyncView, shard: Shard) -> None:
