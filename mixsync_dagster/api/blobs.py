@@ -17,7 +17,8 @@ from mixsync_dagster.errors import NotFound
 
 router = APIRouter(prefix="/v1/buckets/{bucket_id}/objects/{object_id}/blobs", tags=["Buckets"])
 
-_RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
+# The name of the unit is in any case; several ranges are answered by everything, as they may be.
+_RANGE = re.compile(r"bytes=[ \t]*(\d{0,40})-(\d{0,40})[ \t]*", re.ASCII | re.IGNORECASE)
 _MIME = re.compile(r"[\w.+-]{1,80}/[\w.+-]{1,80}", re.ASCII)
 _BYTES = {"content": {"*/*": {"schema": {"type": "string", "format": "binary"}}}}
 
@@ -40,7 +41,7 @@ def read_blob(
     object_id: str,
     blob_property: str,
     *,
-    wanted: Annotated[str | None, Header(alias="Range", max_length=100, description="One range of bytes.")] = None,
+    wanted: Annotated[str | None, Header(alias="Range", max_length=1000, description="One range of bytes.")] = None,
     if_range: Annotated[str | None, Header(alias="If-Range", max_length=100)] = None,
     if_none_match: Annotated[str | None, Header(alias="If-None-Match", max_length=1000)] = None,
 ) -> Response:

@@ -39,6 +39,9 @@ def test_all_bytes_are_a_file_to_save(estate, path):
         ("bytes=-99", CONTENT, "bytes 0-9/10"),
         ("bytes=9-99", b"9", "bytes 9-9/10"),
         ("bytes=0-0", b"0", "bytes 0-0/10"),
+        ("Bytes= 0-3", b"0123", "bytes 0-3/10"),
+        ("bytes=8-99999999999999999999", b"89", "bytes 8-9/10"),
+        ("bytes=-99999999999999999999", CONTENT, "bytes 0-9/10"),
     ],
 )
 def test_a_range_is_a_part(estate, path, wanted, content, told):
@@ -54,7 +57,18 @@ def test_a_range_outside_is_refused(estate, path, wanted):
     assert (answer.status_code, answer.headers["Content-Range"]) == (416, "bytes */10")
 
 
-@pytest.mark.parametrize("wanted", ["bytes=0-1,3-4", "bytes=-", "items=0-1", "bytes=5-2", "bytes=a-b"])
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        "bytes=0-1,3-4",
+        "bytes=0-1, 99-",
+        "bytes=" + "0-0," * 200 + "1-1",
+        "bytes=-",
+        "items=0-1",
+        "bytes=5-2",
+        "bytes=a-b",
+    ],
+)
 def test_any_other_form_of_range_gives_all(estate, path, wanted):
     answer = estate.owner("GET", path, headers={"Range": wanted})
     assert (answer.status_code, answer.content) == (200, CONTENT)
@@ -69,10 +83,24 @@ def test_what_the_client_has_is_not_sent_again(estate, path, value, status):
     assert answer.content == (CONTENT if status == 200 else b"")
 
 
-@pytest.mark.parametrize(("value", "status"), [(ETAG, 206), ('"x"', 200)])
+@pytest.mark.parametrize(
+    ("value", "status"), [(ETAG, 206), ('"x"', 200), (f"W/{ETAG}", 200), ("Thu, 01 Jan 2026 00:00:00 GMT", 200)]
+)
 def test_a_range_of_other_bytes_is_not_mixed_in(estate, path, value, status):
     headers = {"Range": "bytes=0-1", "If-Range": value}
     assert estate.owner("GET", path, headers=headers).status_code == status
+
+
+def test_a_range_that_is_outside_of_other_bytes_is_no_matter(estate, path):
+    answer = estate.owner("GET", path, headers={"Range": "bytes=99-", "If-Range": '"x"'})
+    assert (answer.status_code, answer.content) == (200, CONTENT)
+
+
+@pytest.mark.parametrize("wanted", ["bytes=0-1", "bytes=99-"])
+def test_what_the_client_has_comes_before_its_range(estate, path, wanted):
+    answer = estate.owner("GET", path, headers={"Range": wanted, "If-None-Match": ETAG})
+    assert (answer.status_code, answer.content) == (304, b"")
+    assert "Content-Range" not in answer.headers
 
 
 def test_an_unknown_blob_is_absent(estate, path):
