@@ -63,7 +63,7 @@ class BytesReader:
         """Yield the object's bytes; see Provider.read for the errors."""
         # obstore does not tell checksums: it reads what the ETag checks.
         small = item.size_bytes is not None and item.size_bytes <= SMALL_BYTES and plainly_said(item.path)
-        if not small or self._keyed_seen or not self._etag_checks(item):
+        if not (small and self._client.small_reads) or self._keyed_seen or not self._etag_checks(item):
             yield from self._stream(item, self._open(item))
             return
         try:

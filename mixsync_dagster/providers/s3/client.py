@@ -24,15 +24,17 @@ from mixsync_dagster.ports.clock import Clock
 from mixsync_dagster.providers.s3.credentials import Keys, KeySource, RenewedKeys, StaticKeys, given_keys
 from mixsync_dagster.providers.s3.errors import Refusal
 from mixsync_dagster.providers.s3.settings import S3Settings
-from mixsync_dagster.transport.http import HttpAnswer, HttpPool, HttpSettings, TruncatedBody
+from mixsync_dagster.transport.answers import error_body
+from mixsync_dagster.transport.http import HttpAnswer, TruncatedBody
+from mixsync_dagster.transport.origins import Origin, pool_of
 from mixsync_dagster.transport.redact import summary
+from mixsync_dagster.transport.tokens import SHELF, key_of
 
 SMALL_READ_SECONDS = 120.0
 """Whole time that a small read may take: a read timeout never ends an answer that trickles."""
 
 _ROLE_SESSION_SECONDS = 3600
 _SERVER_ERROR = 500
-_ERROR_BODY_BYTES = 64 * 1024
 _STATUS = re.compile(r"non-2xx status code: (\d{3})")
 _CODE = re.compile(r"<Code>([\w.]{1,64})</Code>")
 _INSIDE_BODY = re.compile(r"response body error|kind: (?:Body|Decode|Interrupted)\b")
@@ -46,17 +48,9 @@ class S3Client:
         self._address = address = settings.address
         self._region = settings.effective_region
         self._keys = key_source(settings, clock)
-        self._pool = HttpPool(
-            HttpSettings(
-                address.scheme,
-                address.host.strip("[]"),
-                address.port,
-                verify=settings.verify,
-                connect_timeout_seconds=settings.connect_timeout_seconds,
-                read_timeout_seconds=settings.read_timeout_seconds,
-                max_connections=settings.max_connections,
-            )
-        )
+        self._pool = pool_of(Origin(address.scheme, address.host.strip("[]"), address.port), settings)
+        # obstore connects by itself: where a user named the host and connections are judged, it reads nothing.
+        self.small_reads = settings.addresses is None or settings.endpoint_url is None
         self._store = _store(settings, self._keys)
 
     @property
@@ -116,7 +110,7 @@ class S3Client:
             code = _CODE.search(text)
             return Refusal(int(status[1]), code[1] if code else "")
         if isinstance(error, FileNotFoundError):
-            return Refusal(404, "")
+            return Refusal(404)
         if _INSIDE_BODY.search(text) and "kind: Request" not in text and "TimedOut" not in text:
             return TruncatedBody(f"The connection to {self.place} broke inside an answer ({summary(error)}).")
         return ProviderUnavailable(f"{self.place} cannot be reached or does not answer ({summary(error)}).")
@@ -124,19 +118,10 @@ class S3Client:
 
 def refusal_of(answer: HttpAnswer) -> Refusal:
     """Return what an answer that is not a success says, and free its connection."""
-    body = b""
-    try:
-        for chunk in answer.chunks(_ERROR_BODY_BYTES):
-            body = chunk
-            break
-    except ProviderUnavailable:
-        # The status alone has to do.
-        body = b""
-    finally:
-        answer.close()
+    body = error_body(answer)
     code = _CODE.search(body.decode("utf-8", "replace"))
     region = answer.headers.get("x-amz-bucket-region") or _region_in(body)
-    return Refusal(answer.status, code[1] if code else "", region, answer.headers.get("Retry-After"))
+    return Refusal(answer.status, code[1] if code else "", answer.headers.get("Retry-After"), region)
 
 
 def _region_in(body: bytes) -> str | None:
@@ -151,7 +136,11 @@ def key_source(settings: S3Settings, clock: Clock) -> KeySource:
     """
     given = given_keys(settings)
     if settings.role_arn is not None:
-        return RenewedKeys(lambda: _assume_role(settings, given), clock)
+        asked = (settings.role_arn, settings.external_id, settings.sts_endpoint_url, settings.effective_region)
+        slot = SHELF.slot(
+            key_of(settings.connection_id, *asked, *(() if given is None else _boto_keys(given).values()))
+        )
+        return RenewedKeys(lambda: _assume_role(settings, given), clock, slot)
     if given is None:
         raise ConfigurationError("credentials: nothing is given; give an access key and its secret, or a role.")
     return StaticKeys(given)

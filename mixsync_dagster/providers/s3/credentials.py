@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -11,9 +10,9 @@ from typing import Protocol
 from mixsync_dagster.errors import ConfigurationError
 from mixsync_dagster.ports.clock import Clock
 from mixsync_dagster.providers.s3.settings import S3Settings
+from mixsync_dagster.transport.tokens import RENEW_BEFORE_SECONDS, Kept, Slot
 
-RENEW_BEFORE = timedelta(minutes=5)
-"""Keys are renewed this long before their end: longer than any request waits for its answer to begin."""
+RENEW_BEFORE = timedelta(seconds=RENEW_BEFORE_SECONDS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,28 +45,14 @@ class StaticKeys:
         return self._keys
 
 
-class RenewedKeys:
+class RenewedKeys(Kept[Keys]):
     """Keys that `fetch` brings, fetched once and again RENEW_BEFORE they expire; one thread fetches, others wait."""
 
-    def __init__(self, fetch: Callable[[], Keys], clock: Clock) -> None:
-        self._fetch = fetch
-        self._clock = clock
-        self._lock = threading.Lock()
-        self._keys: Keys | None = None
+    def __init__(self, fetch: Callable[[], Keys], clock: Clock, slot: Slot[Keys] | None = None) -> None:
+        def fresh(keys: Keys) -> bool:
+            return keys.expires_at is None or clock.now() < keys.expires_at - RENEW_BEFORE
 
-    def current(self) -> Keys:
-        """Return valid keys; passes the errors of `fetch`."""
-        keys = self._keys
-        if keys is not None and self._fresh(keys):
-            return keys
-        with self._lock:
-            keys = self._keys
-            if keys is None or not self._fresh(keys):
-                keys = self._keys = self._fetch()
-            return keys
-
-    def _fresh(self, keys: Keys) -> bool:
-        return keys.expires_at is None or self._clock.now() < keys.expires_at - RENEW_BEFORE
+        super().__init__(fetch, fresh, slot)
 
 
 def given_keys(settings: S3Settings) -> Keys | None:

@@ -32,6 +32,10 @@ class Dialect:
     """GetObjectTagging is served."""
     headers: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     """Sent, signed, with every request that reads."""
+    query_header: str | None = None
+    """Takes a condition on Last-Modified, which the service has an index on; None: listings are not filtered."""
+    same_hosts: frozenset[str] = frozenset()
+    """Hosts that serve the same buckets as the default endpoint: an object has one identity at all of them."""
 
 
 _ROWS = (
@@ -49,6 +53,8 @@ _ROWS = (
         addressing="virtual",  # new buckets refuse path style
         # Global buckets are eventually consistent across regions without it.
         headers=MappingProxyType({"X-Tigris-Consistent": "true"}),
+        query_header="X-Tigris-Query",
+        same_hosts=frozenset({"fly.storage.tigris.dev", "t3.storage.dev"}),
     ),
     Dialect(
         name="minio",

@@ -13,10 +13,9 @@ from mixsync_dagster.errors import (
     ItemVanished,
     MixsyncError,
     PathNotFound,
-    ProviderUnavailable,
-    RateLimited,
 )
-from mixsync_dagster.transport.http import retry_after_seconds
+from mixsync_dagster.transport import answers
+from mixsync_dagster.transport.answers import HIGHEST_CLIENT_ERROR, TIMED_OUT, TOO_MANY, patience_error
 
 _THROTTLING = frozenset(
     {
@@ -52,31 +51,21 @@ _ELSEWHERE = frozenset(
     }
 )
 _TRANSIENT_400 = frozenset({"RequestTimeout", "IncompleteBody"})
-_HIGHEST_CLIENT_ERROR = 499
-_TIMED_OUT = 408
 
 
 @dataclass(eq=False)
-class Refusal(Exception):
-    """An answer that is not a success, in plain values; `request_error` and `item_error` make errors of it."""
+class Refusal(answers.Refusal):
+    """An answer of the protocol that is not a success; `request_error` and `item_error` make errors of it."""
 
-    status: int
-    code: str
-    """The protocol's error code; empty when the answer had no readable body."""
     region: str | None = None
     """The bucket's region, when the answer names it."""
-    retry_after: str | None = None
-    """The Retry-After header."""
 
     @property
     def throttled(self) -> bool:
         """Whether the service said slow down: 429, or 503 that asks for patience (an answer to HEAD has no code)."""
         if self.status == 503:  # noqa: PLR2004 - Service Unavailable
             return self.code in _THROTTLING or not self.code or self.retry_after is not None
-        return self.status == 429 or self.code in _THROTTLING  # noqa: PLR2004 - Too Many Requests
-
-    def __str__(self) -> str:
-        return f"status {self.status}" + (f" {self.code}" if self.code else "")
+        return self.status == TOO_MANY or self.code in _THROTTLING
 
 
 def request_error(refusal: Refusal, *, bucket: str, right: str, now: datetime) -> MixsyncError:
@@ -109,11 +98,10 @@ def item_error(refusal: Refusal, *, bucket: str, key: str, right: str, now: date
 
 
 def _any_request_error(refusal: Refusal, bucket: str, now: datetime) -> MixsyncError | None:
-    wait = retry_after_seconds(refusal.retry_after, now)
-    if refusal.throttled:
-        return RateLimited(f"The service asks to slow down ({refusal}).", retry_after_seconds=wait)
-    if refusal.status > _HIGHEST_CLIENT_ERROR or refusal.status == _TIMED_OUT or refusal.code in _TRANSIENT_400:
-        return ProviderUnavailable(f"The service failed to answer ({refusal}).", retry_after_seconds=wait)
+    status = refusal.status
+    failed = status > HIGHEST_CLIENT_ERROR or status == TIMED_OUT or refusal.code in _TRANSIENT_400
+    if error := patience_error(refusal, who="The service", now=now, throttled=refusal.throttled, failed=failed):
+        return error
     if refusal.code in _ELSEWHERE or refusal.status in (301, 302, 307, 308):
         hint = f"; set region to {refusal.region}" if refusal.region else "; set its region or endpoint_url"
         return ConfigurationError(f"region: the bucket {bucket} is in another region{hint} ({refusal}).")

@@ -14,7 +14,9 @@ from mixsync_dagster.model.provider_configs import ProviderConfig, S3Config, Tig
 from mixsync_dagster.model.secrets import reveal
 from mixsync_dagster.ports.clock import Clock
 from mixsync_dagster.providers.s3.provider import S3Provider
+from mixsync_dagster.providers.s3.queried import QueriedS3Provider
 from mixsync_dagster.providers.s3.settings import S3Settings
+from mixsync_dagster.transport.addresses import AddressPolicy
 from mixsync_dagster.transport.clock import SystemClock
 
 
@@ -24,19 +26,30 @@ def from_connection(
     *,
     provider_filters: Mapping[str, Any] | None = None,
     ca_bundle: Path | None = None,
+    addresses: AddressPolicy | None = None,
+    connection_id: str | None = None,
     clock: Clock | None = None,
 ) -> S3Provider:
     """Return the provider of one source path; nothing is sent yet.
 
-    `config` is an S3Config or a TigrisConfig whose credentials hold values, no references. `provider_filters` may hold
-    `prefix`: only keys that go on with it below the source path are listed. `ca_bundle` names the certificates to trust
-    where the connection verifies them. Raises InvalidInput for a source path or filters that
-    are not accepted, ConfigurationError for settings that do not fit each other.
+    `config` is an S3Config or a TigrisConfig whose credentials hold values, no references. `provider_filters` may
+    hold `prefix`: only keys that go on with it below the source path are listed. `ca_bundle` names the certificates
+    to trust where the connection verifies them, `addresses` says where connections may go (None: anywhere),
+    `connection_id` with whom a sign-in is shared. Raises InvalidInput for a source path or filters that are not
+    accepted, ConfigurationError for settings that do not fit each other.
     """
     if not isinstance(config, S3Config | TigrisConfig):
         raise ConfigurationError(f"provider_type: {config.provider_type} is not accepted here; give s3 or tigris.")
     settings = settings_for(config, source_path, ca_bundle=ca_bundle)
-    return S3Provider(replace(settings, narrowed_to=_narrowed_to(provider_filters or {})), clock or SystemClock())
+    narrowed_to = _narrowed_to(provider_filters or {})
+    settings = replace(settings, narrowed_to=narrowed_to, addresses=addresses, connection_id=connection_id)
+    return provider_of(settings, clock or SystemClock())
+
+
+def provider_of(settings: S3Settings, clock: Clock) -> S3Provider:
+    """Return the provider that suits the settings' dialect. Raises ConfigurationError when they cannot be used."""
+    kind = S3Provider if settings.row.query_header is None else QueriedS3Provider
+    return kind(settings, clock)
 
 
 def settings_for(config: S3Config | TigrisConfig, source_path: str, *, ca_bundle: Path | None = None) -> S3Settings:

@@ -48,6 +48,19 @@ class ListedPage:
     token: str | None
     """Continues a truncated listing; None when the answer gives none."""
 
+    def picked(self, rows: Sequence[int]) -> ListedPage:
+        """Return the page with these of its rows only."""
+        return ListedPage(
+            [self.keys[row] for row in rows],
+            [self.modified[row] for row in rows],
+            [self.etags[row] for row in rows],
+            [self.sizes[row] for row in rows],
+            [self.classes[row] for row in rows],
+            self.prefixes,
+            truncated=self.truncated,
+            token=self.token,
+        )
+
 
 def parse_page(body: bytes) -> ListedPage:
     """Return the columns of an answer. Raises ProviderUnavailable when it is no whole ListObjectsV2 answer."""

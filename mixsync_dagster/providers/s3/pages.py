@@ -97,17 +97,7 @@ class ItemBuilder:
                 kept.append(index)
             elif not (key.endswith(b"/") and page.sizes[index] == b"0"):
                 rejected.append(refused)
-        rest = ListedPage(
-            [page.keys[index] for index in kept],
-            [page.modified[index] for index in kept],
-            [page.etags[index] for index in kept],
-            [page.sizes[index] for index in kept],
-            [page.classes[index] for index in kept],
-            [],
-            truncated=page.truncated,
-            token=page.token,
-        )
-        table, _ = self.build(rest)
+        table, _ = self.build(page.picked(kept))
         return table, tuple(rejected)
 
     def _refused(self, key: bytes, etag: bytes) -> RejectedItem | None:

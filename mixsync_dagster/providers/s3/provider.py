@@ -18,6 +18,7 @@ from mixsync_dagster.providers.s3.listing import Listing, Scope
 from mixsync_dagster.providers.s3.page_parser import ListedPage, parse_page
 from mixsync_dagster.providers.s3.pages import ItemBuilder, key_of
 from mixsync_dagster.providers.s3.settings import S3Settings
+from mixsync_dagster.transport.http import HttpAnswer
 
 _OK = 200
 _DIRECTORY_BUCKET = "--x-s3"
@@ -121,17 +122,27 @@ class S3Provider:
 
     def _find_scope(self) -> Scope:
         prefix = self._settings.prefix.encode()
+        # The key itself sorts before every other key that it begins.
+        single = (
+            prefix != b""
+            and not prefix.endswith(b"/")
+            and self._list(prefix, None, None, by_folder=False, most=1).keys[:1] == [prefix]
+        )
+        return self._scope_as(single=single)
+
+    def _scope_as(self, *, single: bool) -> Scope:
+        """Return the scope of a prefix that names one object, or a folder."""
+        prefix = self._settings.prefix.encode()
         narrowed_to = self._settings.narrowed_to.encode()
+        if single:
+            folder, _, name = prefix.rpartition(b"/")
+            if not name.startswith(narrowed_to):
+                raise ConfigurationError(
+                    f"provider_filters.prefix: {self._settings.narrowed_to} is not how the object "
+                    f"{self._settings.prefix} of the source path begins; leave the filter out."
+                )
+            return Scope(root=folder + b"/" if folder else b"", prefix=prefix, only=prefix)
         if prefix and not prefix.endswith(b"/"):
-            # The key itself sorts before every other key that it begins.
-            if self._list(prefix, None, None, by_folder=False, most=1).keys[:1] == [prefix]:
-                folder, _, name = prefix.rpartition(b"/")
-                if not name.startswith(narrowed_to):
-                    raise ConfigurationError(
-                        f"provider_filters.prefix: {self._settings.narrowed_to} is not how the object "
-                        f"{self._settings.prefix} of the source path begins; leave the filter out."
-                    )
-                return Scope(root=folder + b"/" if folder else b"", prefix=prefix, only=prefix)
             prefix += b"/"
         return Scope(root=prefix, prefix=prefix + narrowed_to)
 
@@ -139,25 +150,16 @@ class S3Provider:
         return self._list(prefix, after, token, by_folder=by_folder, most=self._settings.page_keys)
 
     def _list(self, prefix: bytes, after: bytes | None, token: str | None, *, by_folder: bool, most: int) -> ListedPage:
-        query: list[tuple[str, str | bytes]] = [
-            ("encoding-type", "url"),
-            ("list-type", "2"),
-            ("max-keys", str(most)),
-        ]
-        if prefix:
-            query.append(("prefix", prefix))
-        if after is not None:
-            query.append(("start-after", after))
-        if token is not None:
-            query.append(("continuation-token", token))
-        if by_folder:
-            query.append(("delimiter", "/"))
-        answer = self._client.send("GET", query=query)
-        if answer.status != _OK:
-            raise request_error(
-                refusal_of(answer), bucket=self._settings.container, right="s3:ListBucket", now=self._clock.now()
-            )
-        return parse_page(answer.read())
+        query = list_query(prefix, after, token, by_folder=by_folder, most=most)
+        return parse_page(self._successful(self._client.send("GET", query=query)).read())
+
+    def _successful(self, answer: HttpAnswer) -> HttpAnswer:
+        """Return the answer to a listing request; raises what else it says."""
+        if answer.status == _OK:
+            return answer
+        raise request_error(
+            refusal_of(answer), bucket=self._settings.container, right="s3:ListBucket", now=self._clock.now()
+        )
 
     def _tags(self, item: SourceItem) -> dict[str, str]:
         answer = self._client.send("GET", item.path.encode(), [("tagging", "")])
@@ -170,3 +172,19 @@ class S3Provider:
                 now=self._clock.now(),
             )
         return tags_of(answer.read())
+
+
+def list_query(
+    prefix: bytes, after: bytes | None, token: str | None, *, most: int, by_folder: bool = False
+) -> list[tuple[str, str | bytes]]:
+    """Return the parameters of a ListObjectsV2 request."""
+    query: list[tuple[str, str | bytes]] = [("encoding-type", "url"), ("list-type", "2"), ("max-keys", str(most))]
+    if prefix:
+        query.append(("prefix", prefix))
+    if after is not None:
+        query.append(("start-after", after))
+    if token is not None:
+        query.append(("continuation-token", token))
+    if by_folder:
+        query.append(("delimiter", "/"))
+    return query

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from mixsync_dagster.errors import ConfigurationError
 from mixsync_dagster.providers.s3.dialects import Addressing, Dialect, dialect
+from mixsync_dagster.transport.addresses import AddressPolicy
 
 _DEFAULT_PORTS = {"https": 443, "http": 80}
 
@@ -67,10 +68,16 @@ class S3Settings:
     connect_timeout_seconds: float = 10.0
     read_timeout_seconds: float = 60.0
     """Longest silence on an open connection."""
+    query_overlap_seconds: float = 600.0
+    """How far behind a pass's beginning the next one looks again, where the dialect filters listings by time."""
     page_keys: int = 1000
     """Keys asked for per listing request; 1000 is the protocol's most."""
+    addresses: AddressPolicy | None = None
+    """Where connections may go; None: anywhere."""
     max_connections: int = 256
     """Connections kept open."""
+    connection_id: str | None = None
+    """Whose the keys of an assumed role are; None: a connection that is not stored."""
 
     @property
     def row(self) -> Dialect:
@@ -101,6 +108,8 @@ class S3Settings:
         parts = urlsplit(self.endpoint)
         if self.row.name == "aws" and (parts.hostname or "").endswith((".amazonaws.com", ".amazonaws.com.cn")):
             return "aws"
+        if parts.hostname in self.row.same_hosts and parts.port in (None, _DEFAULT_PORTS["https"]):
+            return str(urlsplit(self.row.default_endpoint or "").netloc)
         return parts.netloc.rpartition("@")[2].lower()
 
     @property

@@ -5,8 +5,9 @@ from urllib.parse import urlencode
 
 import pytest
 
-from mixsync_dagster.providers.s3.provider import S3Provider
+from mixsync_dagster.providers.s3.factory import provider_of
 from mixsync_dagster.providers.s3.settings import S3Settings
+from mixsync_dagster.testing.tigris_simulator import TigrisSimulator
 from mixsync_dagster.transport.clock import SystemClock
 from mixsync_dagster_tests.support.s3_servers import (  # noqa: F401 - fixtures are found by being here
     ACCESS_KEY,
@@ -30,7 +31,7 @@ class S3World:
 
     def provider(self, folder="", **changes):
         settings = replace(self.settings, prefix=folder, page_keys=self.page_rows)
-        return S3Provider(replace(settings, **changes), SystemClock())
+        return provider_of(replace(settings, **changes), SystemClock())
 
     def put(self, path, content, *, tags=None, metadata=None, properties=None):
         options = {"Tagging": urlencode(tags)} if tags else {}
@@ -64,6 +65,19 @@ def aws_world(moto_bucket):  # noqa: F811 - the fixture above
 @pytest.fixture
 def generic_world(seaweedfs_bucket):  # noqa: F811 - the fixture above
     return world_over(seaweedfs_bucket, "generic")
+
+
+@pytest.fixture
+def tigris_simulator(moto_server):  # noqa: F811 - the fixture above
+    with TigrisSimulator(moto_server.endpoint_url) as simulator:
+        yield simulator
+
+
+@pytest.fixture
+def tigris_world(moto_bucket, tigris_simulator):  # noqa: F811 - the fixture above
+    world = world_over(moto_bucket, "tigris")
+    world.settings = replace(world.settings, endpoint_url=tigris_simulator.url)
+    return world
 
 
 @pytest.fixture

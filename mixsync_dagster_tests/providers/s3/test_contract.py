@@ -3,8 +3,8 @@
 import pytest
 
 from mixsync_dagster.testing.contracts.attribute_source import AttributeSourceContract
+from mixsync_dagster.testing.contracts.change_feed import ChangeFeedContract
 from mixsync_dagster.testing.contracts.provider import ProviderContract
-from mixsync_dagster_tests.providers.s3.conftest import world_over
 
 
 class TestAws(ProviderContract, AttributeSourceContract):
@@ -19,7 +19,7 @@ class TestGeneric(ProviderContract, AttributeSourceContract):
         return generic_world
 
 
-class TestTigris(ProviderContract, AttributeSourceContract):
+class TestTigris(ProviderContract, ChangeFeedContract, AttributeSourceContract):
     @pytest.fixture
-    def world(self, moto_bucket):
-        return world_over(moto_bucket, "tigris")
+    def world(self, tigris_world):
+        return tigris_world

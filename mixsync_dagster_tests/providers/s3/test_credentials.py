@@ -1,4 +1,5 @@
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -101,3 +102,16 @@ def test_a_role_service_that_does_not_answer_is_an_outage():
     )
     with pytest.raises(ProviderUnavailable, match="role service"):
         key_source(settings, SystemClock()).current()
+
+
+def test_providers_of_one_connection_assume_a_role_once(lying_server):
+    lying_server.answer = lambda _: Reply(
+        200,
+        b"<AssumeRoleResponse><AssumeRoleResult><Credentials><AccessKeyId>ASIA</AccessKeyId><SecretAccessKey>s"
+        b"</SecretAccessKey><SessionToken>t</SessionToken><Expiration>2100-01-01T00:00:00Z</Expiration></Credentials>"
+        b"</AssumeRoleResult></AssumeRoleResponse>",
+    )
+    settings = role_settings(lying_server)
+    for one in (settings, settings, replace(settings, connection_id="conn_2"), replace(settings, external_id="outside-1")):
+        assert key_source(one, SystemClock()).current().access_key_id == "ASIA"
+    assert len(lying_server.seen) == 3
