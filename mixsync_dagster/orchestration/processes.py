@@ -1,10 +1,13 @@
-"""Whether the process that a run began in still lives, as far as another process of the same machine can tell."""
+"""Whether the process of a run, or what launched it, still lives, as far as another process of its machine can tell."""
 
 from __future__ import annotations
 
+import json
 import os
+import socket
 from pathlib import Path
 
+_ANSWER_SECONDS = 1.0
 _PROC = Path("/proc")
 
 
@@ -24,6 +27,30 @@ def is_gone(process: str | None) -> bool:
     if not place or place != _place() or not pid.isdigit():
         return False
     return _started(int(pid)) != started
+
+
+def server_is_gone(launch_info: str | None) -> bool:
+    """Return whether nobody listens any more where a run was launched by a code server of this machine.
+
+    `launch_info` is what Dagster notes on a run that it launches: JSON with `host` and `socket` or `port`. False where
+    another machine may have launched it, and for anything else.
+    """
+    try:
+        info = json.loads(launch_info or "{}")
+    except ValueError:
+        return False
+    address = info.get("socket") if isinstance(info, dict) and info.get("host") == "localhost" else None
+    if not isinstance(address, str):
+        return False
+    with socket.socket(socket.AF_UNIX) as asking:
+        asking.settimeout(_ANSWER_SECONDS)
+        try:
+            asking.connect(address)
+        except (FileNotFoundError, ConnectionRefusedError):
+            return True
+        except OSError:
+            return False
+    return False
 
 
 def _place() -> str | None:

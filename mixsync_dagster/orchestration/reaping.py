@@ -4,7 +4,7 @@ Nobody tells Dagster when a whole machine, or all its processes, end at once: th
 sync has one run at a time, its next one waits for them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -23,10 +23,19 @@ from dagster import (
 )
 
 from mixsync_dagster.errors import ConfigurationError, NotFound
-from mixsync_dagster.model.progress import WORKER_GONE
-from mixsync_dagster.orchestration.processes import is_gone
+from mixsync_dagster.model.progress import WORKER_GONE, Trigger
+from mixsync_dagster.orchestration.processes import is_gone, server_is_gone
 from mixsync_dagster.orchestration.resources import MixsyncServices
-from mixsync_dagster.orchestration.translator import PROCESS_TAG, REAPER, SYNC_ID_TAG
+from mixsync_dagster.orchestration.translator import (
+    DISPATCH_TAG,
+    FULL_SYNC_TAG,
+    LAUNCH_TAG,
+    PROCESS_TAG,
+    REAPER,
+    SYNC_ID_TAG,
+    TRIGGER_TAG,
+)
+from mixsync_dagster.ports.control import Dispatch
 from mixsync_dagster.ports.upkeep import RunSign
 
 REAPER_SECONDS = 60
@@ -35,6 +44,9 @@ LEASES_OF_SILENCE = 2
 SILENCE_SECONDS = 300.0
 """How long a worker that cannot be looked at must have been silent: twice the lock's time, and at least this long, for
 steps that run in processes of their own wait for each other without anybody who renews the lock."""
+
+CLAIMED_SECONDS = 20.0
+"""A claim becomes a run within the tick that made it, which takes a few seconds; later its daemon has ended."""
 
 _UNFINISHED = [DagsterRunStatus.STARTING, DagsterRunStatus.STARTED, DagsterRunStatus.CANCELING]
 _MOST_RUNS = 1_000
@@ -84,7 +96,8 @@ def reap(mixsync: MixsyncServices, instance: DagsterInstance, ours: Ours) -> Seq
     Raises ConfigurationError without a state store, StoreUnavailable.
     """
     store, now = mixsync.store, mixsync.services.clock.now()
-    silence_seconds = max(LEASES_OF_SILENCE * mixsync.services.settings.lease_seconds, SILENCE_SECONDS)
+    lease_seconds = mixsync.services.settings.lease_seconds
+    silence_seconds = max(LEASES_OF_SILENCE * lease_seconds, SILENCE_SECONDS)
     records = instance.get_run_records(RunsFilter(statuses=_UNFINISHED), limit=_MOST_RUNS)
     records = [record for record in records if record.dagster_run in ours]
     signs = store.run_signs([record.dagster_run.run_id for record in records])
@@ -93,14 +106,45 @@ def reap(mixsync: MixsyncServices, instance: DagsterInstance, ours: Ours) -> Seq
         run, sign = record.dagster_run, signs[record.dagster_run.run_id]
         if not _of_this_store(mixsync, run, sign):
             continue
-        ended = is_gone(run.tags.get(PROCESS_TAG))
-        if not (ended or _silent(record, sign, now, silence_seconds)):
+        if is_gone(run.tags.get(PROCESS_TAG)):
+            why = "its process has ended"
+        elif _silent(record, sign, now, lease_seconds) and _never_begun(run, sign):
+            why = "what launched it has ended, and its first step did not begin"
+        elif _silent(record, sign, now, silence_seconds):
+            why = f"nothing was heard of it for {silence_seconds / 60:g} minutes"
+        else:
             continue
-        why = "its process has ended" if ended else f"nothing was heard of it for {silence_seconds / 60:g} minutes"
         said = f"{WORKER_GONE}: {why}. The sync's next run goes on from the last commit."
-        if store.give_up_run(run.run_id, error=said) and _fail(instance, run.run_id, said):
+        if store.give_up_run(run.run_id, error=said, claim=_claim_of(run)) and _fail(instance, run.run_id, said):
             reaped.append(f"Run {run.run_id[:8]} of {run.job_name}: {said}")
-    return reaped
+    return [*reaped, *_give_up_lost_claims(mixsync, instance)]
+
+
+def _never_begun(run: DagsterRun, sign: RunSign) -> bool:
+    """Return whether the run was launched by a code server that has ended, and never came to its first step.
+
+    A worker that outlived its server begins its first step, and says so, within seconds.
+    """
+    return PROCESS_TAG not in run.tags and not sign.recorded and server_is_gone(run.tags.get(LAUNCH_TAG))
+
+
+def _claim_of(run: DagsterRun) -> Dispatch | None:
+    """Return the claim by which the run was started; None for one that a person started in the UI."""
+    sync_config_id, number = run.tags.get(SYNC_ID_TAG), run.tags.get(DISPATCH_TAG, "")
+    if sync_config_id is None or not number.isdigit():
+        return None
+    trigger = Trigger.MANUAL if run.tags.get(TRIGGER_TAG) == Trigger.MANUAL.value else Trigger.SCHEDULED
+    full_sync = FULL_SYNC_TAG in run.tags or bool(run.run_config.get("full_sync"))
+    return Dispatch(sync_config_id, int(number), trigger, full_sync)
+
+
+def _give_up_lost_claims(mixsync: MixsyncServices, instance: DagsterInstance) -> Iterator[str]:
+    """Give up the claims whose run was never made, since the daemon ended between the two."""
+    for claim in mixsync.store.claims_not_taken_up(older_seconds=CLAIMED_SECONDS):
+        tags = {SYNC_ID_TAG: claim.sync_config_id, DISPATCH_TAG: str(claim.number)}
+        if not instance.get_runs_count(RunsFilter(tags=tags)):
+            mixsync.store.give_up_claim(claim)
+            yield f"Sync {claim.sync_config_id}: its run {claim.number} was never made; it is due again."
 
 
 def _of_this_store(mixsync: MixsyncServices, run: DagsterRun, sign: RunSign) -> bool:

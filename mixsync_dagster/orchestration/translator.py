@@ -33,6 +33,7 @@ PROCESS_TAG = "mixsync/process"
 DISPATCHER = "mixsync_dispatcher"
 REAPER = "mixsync_reaper"
 WATCHER = "mixsync_watcher"
+PROCESSING = "mixsync_processing"
 
 _UNWANTED = re.compile(r"[^a-z0-9_]+")
 _PROBLEMS_GROUP = "mixsync_problems"

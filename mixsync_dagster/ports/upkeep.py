@@ -13,6 +13,7 @@ from typing import Protocol
 
 from mixsync_dagster.model.objects import Blob, StoredBlob
 from mixsync_dagster.model.progress import DeadLetter
+from mixsync_dagster.ports.control import Dispatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,11 +136,23 @@ class ReapStore(Protocol):
         """Return what is known of each of these runs."""
         ...
 
-    def give_up_run(self, sync_run_id: str, *, error: str) -> bool:
+    def give_up_run(self, sync_run_id: str, *, error: str, claim: Dispatch | None = None) -> bool:
         """Take the run's expired lock away, so that it writes nothing more, and record it as interrupted.
 
-        Its sync may be started again at once. A run that holds no lock, or has ended, is left as it is. False when the
-        lock is not expired any more: the worker is alive.
+        Its sync may be started again at once; where the run took no lock, `claim`, by which it was started, is given up
+        as by `give_up_claim`. A run that has ended is left as it is. False when the lock is not expired any more: the
+        worker is alive.
+        """
+        ...
+
+    def claims_not_taken_up(self, *, older_seconds: float) -> Sequence[Dispatch]:
+        """Return the claims that were made so long ago and that no run has taken up; void ones are left out."""
+        ...
+
+    def give_up_claim(self, claim: Dispatch) -> None:
+        """Let the sync be started again at once; what a person asked for by the claim is asked for again.
+
+        Nothing happens when the sync has been claimed anew, or a run of it holds the lock.
         """
         ...
 

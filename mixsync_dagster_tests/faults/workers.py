@@ -19,6 +19,8 @@ from mixsync_dagster_tests.faults import mutants
 from mixsync_dagster_tests.faults.points import Plan
 
 PATIENCE_SECONDS = 60.0
+FORK_SERVER = "mixsync_dagster_tests.faults.fork_server"
+"""The module that is the fork server; another one may import more before it becomes one."""
 
 _TREE = Path(__file__).parents[2]
 
@@ -66,7 +68,14 @@ class Worker:
 class ForkServer:
     """The client of one fork server; a context manager. From any thread."""
 
-    def __init__(self, *, mutant: str | None = None, dagster: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        mutant: str | None = None,
+        dagster: bool = False,
+        module: str = "mixsync_dagster_tests.faults.fork_server",
+    ) -> None:
+        self._module = module
         self._environment = {"OPENBLAS_NUM_THREADS": "1", "DAGSTER_DISABLE_TELEMETRY": "yes"}
         if mutant is not None:
             self._environment[mutants.VARIABLE] = mutant
@@ -83,7 +92,7 @@ class ForkServer:
 
     def __enter__(self) -> Self:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "mixsync_dagster_tests.faults.fork_server"],
+            [sys.executable, "-m", self._module],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=clean_environment(self._environment),

@@ -1,5 +1,6 @@
 """Runs whose worker is gone, on a stored instance; the clock of the state store is moved on, nothing waits."""
 
+import json
 import os
 import signal
 import socket
@@ -41,9 +42,18 @@ class Reaped:
         self.home, self.instance = home, instance
         self.sync_id = home.add()
 
-    def run(self, *, job="sync_bucket", process=None, begun=True, sync_id=None, status=dg.DagsterRunStatus.STARTED):
+    def run(
+        self,
+        *,
+        job="sync_bucket",
+        process=None,
+        begun=True,
+        sync_id=None,
+        status=dg.DagsterRunStatus.STARTED,
+        tags=None,
+    ):
         """Make a run as one that Dagster started and that took its lock."""
-        tags = {"mixsync/sync_config_id": sync_id or self.sync_id}
+        tags = {"mixsync/sync_config_id": sync_id or self.sync_id, **(tags or {})}
         if process is not None:
             tags["mixsync/process"] = process
         run = self.instance.add_run(dg.DagsterRun(job_name=job, status=status, tags=tags))
@@ -160,6 +170,63 @@ def test_a_run_of_which_nothing_was_heard_since_it_started_is_failed(world):
     assert world.reap(290) == []
     assert len(world.reap(310)) == 1
     assert world.status(run_id) == "FAILURE"
+
+
+def launched_by(address):
+    return {".dagster/grpc_info": json.dumps({"host": "localhost", "socket": str(address)})}
+
+
+def test_a_run_whose_launcher_has_ended_before_its_first_step_is_failed_after_the_locks_time(world, tmp_path):
+    run_id = world.run(begun=False, tags=launched_by(tmp_path / "gone"))
+    assert world.reap(58) == []
+    (said,) = world.reap(62)
+    assert "what launched it has ended, and its first step did not begin" in said
+    assert world.status(run_id) == "FAILURE"
+
+
+@pytest.mark.parametrize("status", [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED])
+def test_a_run_whose_launcher_lives_may_take_minutes_for_its_first_step(world, status, tmp_path):
+    address = tmp_path / "server"
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(address))
+        server.listen()
+        world.run(begun=False, tags=launched_by(address), status=status)
+        assert world.reap(290) == []
+    assert len(world.reap(62)) == 1
+
+
+def test_a_run_that_began_is_not_judged_by_its_launcher(world, tmp_path):
+    world.run(tags=launched_by(tmp_path / "gone"))
+    assert world.reap(350) == []
+
+
+def test_what_the_run_was_started_for_is_asked_for_again(world, tmp_path):
+    store = world.home.mixsync.store
+    store.request_run(world.sync_id, full_sync=True)
+    claim = store.claim_dispatch(world.sync_id, expected_number=store.dispatch_number(world.sync_id))
+    assert store.take_up_dispatch(world.sync_id, claim.number)
+    asked = {"mixsync/dispatch": str(claim.number), "mixsync/trigger": "manual", "mixsync/full_sync": "true"}
+    world.run(begun=False, tags={**launched_by(tmp_path / "gone"), **asked})
+    assert store.requested_syncs(limit=10) == []
+    assert len(world.reap(62)) == 1
+    assert [(one.name, one.pending_full_sync) for one in store.requested_syncs(limit=10)] == [("videos", True)]
+
+
+def test_a_claim_whose_run_was_never_made_is_given_up(world):
+    store = world.home.mixsync.store
+    claim = store.claim_dispatch(world.sync_id, expected_number=0)
+    assert world.reap(15) == []
+    assert world.reap(25) == [f"Sync {world.sync_id}: its run {claim.number} was never made; it is due again."]
+    assert [one.name for one in store.due_syncs(limit=10)] == ["videos"]
+
+
+def test_a_claim_whose_run_waits_to_be_started_is_kept(world):
+    store = world.home.mixsync.store
+    claim = store.claim_dispatch(world.sync_id, expected_number=0)
+    waiting = {"mixsync/dispatch": str(claim.number)}
+    world.run(begun=False, tags=waiting, status=dg.DagsterRunStatus.NOT_STARTED)
+    assert world.reap(25) == []
+    assert store.due_syncs(limit=10) == []
 
 
 def test_a_run_whose_end_is_recorded_has_minutes_for_its_last_steps(world):

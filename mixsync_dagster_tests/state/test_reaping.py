@@ -7,7 +7,8 @@ from datetime import timedelta
 import pytest
 
 from mixsync_dagster.errors import LockLost
-from mixsync_dagster.model.progress import Commit
+from mixsync_dagster.model.progress import Commit, Trigger
+from mixsync_dagster.ports.control import Dispatch
 from mixsync_dagster.ports.upkeep import RunSign
 from mixsync_dagster.state.store import SqlStateStore
 from mixsync_dagster.testing.clock import SimulatedClock
@@ -85,3 +86,70 @@ def test_a_worker_that_ended_before_its_record_was_made_gives_the_lock_back(seed
     seeded.acquire(SYNC, "worker-1", "run-1", ttl_seconds=-1)
     assert seeded.give_up_run("run-1", error=GONE)
     assert seeded.unlock(SYNC) is None
+
+
+@pytest.fixture
+def claimed(seeded: SqlStateStore, clock: SimulatedClock) -> Dispatch:
+    """The claim of a sync that a person asked to run in full."""
+    seeded.create_sync(sync("sync_due", "due", next_sync_at=clock.now() + timedelta(days=1)))
+    seeded.request_run("sync_due", full_sync=True)
+    claim = seeded.claim_dispatch("sync_due", expected_number=seeded.dispatch_number("sync_due"))
+    assert claim is not None
+    assert (claim.trigger, claim.full_sync) == (Trigger.MANUAL, True)
+    return claim
+
+
+def requested(store: SqlStateStore) -> list[tuple[str, bool]]:
+    return [(one.name, one.pending_full_sync) for one in store.requested_syncs(limit=10)]
+
+
+def test_a_claim_that_a_run_took_up_without_coming_to_its_lock_is_asked_for_again(
+    seeded: SqlStateStore, claimed: Dispatch
+) -> None:
+    assert seeded.take_up_dispatch("sync_due", claimed.number)
+    assert seeded.give_up_run("run-9", error=GONE, claim=claimed)
+    assert requested(seeded) == [("due", True)]
+
+
+def test_a_claim_is_no_business_of_a_run_that_has_a_record(seeded: SqlStateStore, claimed: Dispatch) -> None:
+    seeded.finish_run(begin(seeded), end())
+    assert seeded.give_up_run("run-1", error=GONE, claim=claimed)
+    assert requested(seeded) == []
+
+
+def test_a_newer_claim_is_left_alone(seeded: SqlStateStore, claimed: Dispatch, clock: SimulatedClock) -> None:
+    clock.advance(121)
+    newer = seeded.claim_dispatch("sync_due", expected_number=claimed.number)
+    assert newer is not None
+    seeded.give_up_claim(claimed)
+    assert requested(seeded) == []
+    seeded.give_up_claim(newer)
+    assert requested(seeded) == [("due", True)]
+
+
+def test_the_claim_of_a_sync_that_runs_is_left_alone(seeded: SqlStateStore, claimed: Dispatch) -> None:
+    begin(seeded, "sync_due")
+    seeded.give_up_claim(claimed)
+    seeded.unlock("sync_due")
+    assert requested(seeded) == []
+
+
+def test_claims_that_no_run_took_up_are_told_when_they_are_old_enough_and_until_they_are_void(
+    seeded: SqlStateStore, claimed: Dispatch, clock: SimulatedClock
+) -> None:
+    def told() -> list[tuple[str, int]]:
+        return [(one.sync_config_id, one.number) for one in seeded.claims_not_taken_up(older_seconds=20)]
+
+    assert told() == []
+    clock.advance(20)
+    assert told() == [("sync_due", claimed.number)]
+    clock.advance(100)
+    assert told() == []
+
+
+def test_a_claim_that_a_run_took_up_is_not_told(
+    seeded: SqlStateStore, claimed: Dispatch, clock: SimulatedClock
+) -> None:
+    assert seeded.take_up_dispatch("sync_due", claimed.number)
+    clock.advance(30)
+    assert seeded.claims_not_taken_up(older_seconds=20) == []

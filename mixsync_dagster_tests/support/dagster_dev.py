@@ -39,16 +39,25 @@ class DagsterDev:
 
     def kill_all(self) -> None:
         """End everything that it started, and itself, at one moment, as a power cut would."""
-        while left := _session(self.process.pid):
-            for pid in left:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
-            self.process.wait(_STOP_SECONDS)
+        kill_together([self.process])
 
     def log_tail(self) -> str:
         """Return what the log says last, without the many lines of each step."""
         lines = self.log.read_text("utf-8", "replace").splitlines()
         return "\n".join([line for line in lines if " - DEBUG - " not in line][-_LOG_LINES:])
+
+
+def kill_together(leaders: Sequence[subprocess.Popen[bytes]]) -> int:
+    """End the leaders of sessions and all that they started at one moment, and return how many processes those were."""
+    killed: set[int] = set()
+    while left := [pid for leader in leaders for pid in _session(leader.pid)]:
+        for pid in left:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        killed.update(left)
+        for leader in leaders:
+            leader.wait(_STOP_SECONDS)
+    return len(killed)
 
 
 @contextlib.contextmanager
