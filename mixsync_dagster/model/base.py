@@ -174,8 +174,11 @@ def _storable(value: JsonValue, depth: int = 0) -> None:
         raise not_accepted("values nested at most 32 levels deep")
     if isinstance(value, float) and not math.isfinite(value):
         raise not_accepted("JSON values: NaN and the infinities are none")
-    if isinstance(value, str) and "\x00" in value:
-        raise not_accepted("text without NUL characters")
+    if isinstance(value, str):
+        if "\x00" in value:
+            raise not_accepted("text without NUL characters")
+        if not is_unicode(value):
+            raise not_accepted("text that is valid Unicode")
     if isinstance(value, list):
         for element in value:
             _storable(element, depth + 1)
@@ -185,13 +188,23 @@ def _storable(value: JsonValue, depth: int = 0) -> None:
             _storable(element, depth + 1)
 
 
-def _checked_json(value: JsonValue) -> JsonValue:
+def is_unicode(text: str) -> bool:
+    """Return whether a text is valid Unicode; one with half of a surrogate pair, which JSON can escape, is not."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def checked_json(value: JsonValue) -> JsonValue:
+    """Return the value if it is one that every database of ours can hold. Raises a validator's error."""
     _storable(value)
     return value
 
 
-Json = Annotated[JsonValue, AfterValidator(_checked_json)]
-"""Any JSON value that every database of ours can hold: finite numbers, text without NUL."""
+Json = Annotated[JsonValue, AfterValidator(checked_json)]
+"""Any JSON value that every database of ours can hold: finite numbers, valid Unicode without NUL."""
 
 
 def _checked_metadata(metadata: dict[str, JsonValue]) -> dict[str, JsonValue]:

@@ -25,6 +25,8 @@ from mixsync_dagster.model.status import CONNECTION_MOVES, TaskStatus
 from mixsync_dagster.model.validation import parse
 
 MAX_ERROR_CHARS = 1000
+SUSPEND_AFTER_FAILURES = 5
+"""Failures in a row after which a connection is suspended until it works or is changed."""
 
 ConnectionName = Annotated[str, Text(1, 100)]
 
@@ -187,6 +189,11 @@ class StorageConnection(Model):
     def is_active(self) -> bool:
         """Whether it may be used: true for the status ACTIVE only."""
         return self.status is TaskStatus.ACTIVE
+
+    @property
+    def suspended_for_failures(self) -> bool:
+        """Whether it was not a person who suspended it."""
+        return self.status is TaskStatus.SUSPENDED and self.consecutive_failures >= SUSPEND_AFTER_FAILURES
 
     def public_dict(self) -> dict[str, Any]:
         """Return the JSON form of the API, in which credentials are nothing but their type."""

@@ -19,6 +19,7 @@ from mixsync_dagster.model.base import (
     Text,
     UtcDatetime,
     WholeNumber,
+    checked_json,
     field_not_accepted,
     not_accepted,
 )
@@ -96,7 +97,12 @@ class MetadataFilter(Model):
         "gte, lte or exists.",
     )
     value: (
-        Annotated[StrictBool | StrictInt | StrictFloat | StrictStr, Accepted("text, a number, true or false")] | None
+        Annotated[
+            StrictBool | StrictInt | StrictFloat | StrictStr,
+            AfterValidator(checked_json),
+            Accepted("text, a finite number, true or false"),
+        ]
+        | None
     ) = Field(
         default=None,
         description="What to compare with: text for contains and not_contains, a number or text for gt, lt, gte, lte. "

@@ -11,7 +11,7 @@ from typing import Annotated, Any, overload
 import pydantic
 from pydantic import AfterValidator, BaseModel, Discriminator, Field, SecretStr, Tag
 
-from mixsync_dagster.model.base import Accepted, Model, Text, not_accepted
+from mixsync_dagster.model.base import Accepted, Model, Text, is_unicode, not_accepted
 
 MASK = "**********"
 """What a secret looks like wherever it is shown; refused as a value, for it can only be a masked export read back."""
@@ -43,7 +43,7 @@ def _tag(value: object) -> str:
 
 def _usable(secret: Secret) -> Secret:
     plain = secret.get_secret_value()
-    if not plain or plain == MASK or "\x00" in plain:
+    if not plain or plain == MASK or "\x00" in plain or not is_unicode(plain):
         message = "no usable secret"
         raise ValueError(message)
     return secret

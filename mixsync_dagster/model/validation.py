@@ -129,9 +129,16 @@ def _tags() -> frozenset[str]:
     return frozenset(tags)
 
 
-def _dotted(loc: Loc, where: str) -> str:
+def _dotted(loc: Sequence[str | int], where: str) -> str:
     steps = [where] if where else []
     return ".".join(steps + [str(step) for step in loc])
+
+
+def _shown_step(step: str | int) -> str | int:
+    """Return a key for a message: as it is, or what `shown` makes of one that is empty, long or not printable."""
+    if isinstance(step, str) and not (step.isprintable() and 0 < len(step) <= MAX_SHOWN_CHARS):
+        return shown(step)
+    return step
 
 
 def _may_be_secret(loc: Loc) -> bool:
@@ -142,11 +149,15 @@ def _may_be_secret(loc: Loc) -> bool:
 
 def _problem(line: ErrorDetails, loc: Loc, where: str) -> FieldProblem:
     field = _dotted(loc, where)
-    subject = field or "the input"
+    subject = _dotted([_shown_step(step) for step in loc], where) or "the input"
     kind = line["type"]
     accepted = _accepted(line)
     if kind == REFUSED_KEY:
         return FieldProblem(field, "", "", f"{subject}: {accepted}")
+    if kind == UNKNOWN_KEY and not accepted:
+        return FieldProblem(
+            field, "", "no key at all", f"{subject} is not a known key; there are none here, leave it out."
+        )
     if kind in (UNKNOWN_KEY, "extra_forbidden"):
         return FieldProblem(field, "", accepted, f"{subject} is not a known key; the accepted keys are {accepted}.")
     if kind in (MISSING_KEY, "missing"):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
@@ -17,6 +18,8 @@ from mixsync_dagster.state.leases import StorePart
 _OPEN = ("waiting", "quarantined")
 _MESSAGE_CHARACTERS = 2000
 _REASON_CHARACTERS = 500
+_LONGEST_PAUSE_SECONDS = 0.1
+"""SQLite's writers try again after so long at most."""
 
 _COLUMNS = {
     "dead_letter_id": "text",
@@ -60,7 +63,7 @@ _ANY_STANDING = """
     SELECT 1 FROM dead_letters WHERE sync_config_id = ? AND state IN ('waiting', 'quarantined', 'discarded') LIMIT 1
 """
 _STANDING_WITHIN = """
-    SELECT source_object_id FROM dead_letters
+    SELECT source_object_id FROM dead_letters INDEXED BY ix_dead_letters_item
     WHERE sync_config_id = ? AND state IN ('waiting', 'quarantined', 'discarded')
 """
 _RESOLVE = """
@@ -231,15 +234,28 @@ class DeadLetters(StorePart):
 
     def requeue_dead_letters(self, sync_config_id: str, dead_letter_ids: Sequence[str]) -> int:
         """See ControlStore.requeue_dead_letters."""
-        with self._database.write() as tx:
+        with self._sharing() as tx:
             return tx.run(_REQUEUE, to_micros(self._clock.now()), list(dead_letter_ids), sync_config_id)
 
     def discard_dead_letters(self, sync_config_id: str, dead_letter_ids: Sequence[str], *, reason: str) -> int:
         """See ControlStore.discard_dead_letters."""
         noted = escape(f"discarded ({reason[:_REASON_CHARACTERS]}): ")
         now, ids = to_micros(self._clock.now()), list(dead_letter_ids)
-        with self._database.write() as tx:
+        with self._sharing() as tx:
             return tx.run(_DISCARD, now, noted, _MESSAGE_CHARACTERS, ids, sync_config_id)
+
+    @contextmanager
+    def _sharing(self) -> Iterator[Transaction]:
+        """Give a write transaction of many, between which other writers come in.
+
+        SQLite's writers of other processes try again now and then: one that takes the lock back at once would keep them
+        out to its end. So it stays away for as long as it held the lock.
+        """
+        with self._database.write() as tx:
+            began = self._clock.monotonic()
+            yield tx
+        if not self._database.postgres:
+            self._clock.sleep(min(self._clock.monotonic() - began, _LONGEST_PAUSE_SECONDS))
 
 
 def letter_ids(

@@ -69,3 +69,8 @@ def test_messages_are_cut_and_always_storable():
 def test_ids_tell_syncs_and_items_apart():
     ids = {dead_letter_id_for(sync, item) for sync, item in (("a", "bc"), ("ab", "c"), ("a", "b"), ("a", "bc\x00"))}
     assert len(ids) == 4
+
+
+def test_items_named_by_what_is_not_unicode_have_ids_of_their_own():
+    ids = {dead_letter_id_for("s", item) for item in ("a", "a\ud800", "a\udfff", "a\ufffd", "a?")}
+    assert len(ids) == 5
