@@ -23,13 +23,16 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+LIST_LAG_SECONDS = 0.4
+"""How long workers take lists of a hosted service to lag."""
+
 
 @dataclass(frozen=True, order=True)
 class Point:
     """The n-th passing of a named point."""
 
     kind: str
-    """engine, store, file, manifest, handler or read."""
+    """engine, store, file, manifest, handler, read or service."""
     name: str
     number: int = 1
 
@@ -157,6 +160,7 @@ def install(plan: Plan) -> None:
     _watch_manifests(points)
     _watch_handler(points, plan.receiver)
     _watch_reading(points)
+    _watch_service(points)
 
 
 def _around(owner: Any, name: str, make: Callable[[Any], Any]) -> None:
@@ -173,6 +177,11 @@ def _tune(plan: Plan) -> None:
     listing.list_items.__kwdefaults__ = {"shard_rows": plan.shard_rows}
     small = {"resume_checkpoint_frequency": plan.unit, "batch_size": plan.unit, "batch_chunk_size": plan.chunk}
     _around(SqlStateStore, "load_sync", lambda load: lambda self, sync_id: load(self, sync_id).model_copy(update=small))
+    from mixsync_dagster.buckets.mixpeek import factory
+
+    # The simulated service's lists lag behind by less.
+    shorter = {"list_lag_seconds": LIST_LAG_SECONDS}
+    _around(factory, "settings_of", lambda of: lambda *args, **options: replace(of(*args, **options), **shorter))
     if plan.clock_seconds:
         off = timedelta(seconds=plan.clock_seconds)
         _around(SystemClock, "now", lambda now: lambda self: now(self) + off)
@@ -341,3 +350,19 @@ def _watch_reading(points: Points) -> None:
         return wrapped
 
     _around(S3Provider, "read", make)
+
+
+def _watch_service(points: Points) -> None:
+    from mixsync_dagster.buckets.mixpeek.client import MixpeekClient
+
+    def make(send: Any) -> Any:
+        def wrapped(self: Any, *args: Any, **options: Any) -> Any:
+            points.passing("service", "before call")
+            answer = send(self, *args, **options)
+            points.passing("service", "after call")
+            return answer
+
+        return wrapped
+
+    for name in ("_sent", "put"):
+        _around(MixpeekClient, name, make)

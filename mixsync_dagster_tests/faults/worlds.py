@@ -235,6 +235,9 @@ class Lab:
             template.books.close()
         self._stack.close()
 
+    world_class: type[World] = World
+    definitions = _DEFINITIONS
+
     def template(self, database: Database) -> Template:
         """Return the home that worlds on this database are copies of."""
         with self._making:
@@ -258,7 +261,7 @@ class Lab:
         copy_home(template.home, home, dagster=way == "dagster")
         storage = template.storage.copy()
         content(storage)
-        world = World(
+        world = self.world_class(
             home, key, template.books.copy(home), storage, self.server, way, starter or self.forks, self.forks
         )
         self.server.add(key, storage)
@@ -277,10 +280,10 @@ class Lab:
             books = PostgresBooks.create(self._postgres)
         storage = Storage()
         first_content(storage)
-        world = World(home, f"T-{database}", books, storage, self.server, "mixsync", self.forks, self.forks)
+        world = self.world_class(home, f"T-{database}", books, storage, self.server, "mixsync", self.forks, self.forks)
         self.server.add(world.key, storage)
         definitions = home / "definitions.yaml"
-        text = _DEFINITIONS.format(endpoint=self.server.url, bucket=BUCKET, sync_from=SYNC_FROM.isoformat())
+        text = self.definitions.format(endpoint=self.server.url, bucket=BUCKET, sync_from=SYNC_FROM.isoformat())
         definitions.write_text(text)
         for arguments in (["init"], ["apply", "--no-check", str(definitions)]):
             worker = world.command(*arguments)
