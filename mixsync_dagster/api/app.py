@@ -28,6 +28,7 @@ from mixsync_dagster.api.openapi import describe
 from mixsync_dagster.api.throttling import RateLimit
 from mixsync_dagster.api.traced import Traced
 from mixsync_dagster.errors import MixsyncError
+from mixsync_dagster.telemetry import spans_for
 from mixsync_dagster.wiring import Services
 
 VERSION = "1"
@@ -63,7 +64,7 @@ def create_app(services: Services, *, open_access: bool) -> FastAPI:
     app.add_exception_handler(HTTPException, failures.answer_http_exception)
     app.add_exception_handler(RequestValidationError, failures.answer_bad_parameters)
     if services.settings.traces_url is not None:
-        app.add_middleware(Traced, spans=services.spans)
+        app.add_middleware(Traced, spans=spans_for(services.settings))
     app.add_middleware(Gate, count=app.state.counter)
     app.openapi = partial(describe, app)  # type: ignore[method-assign]  # how FastAPI says to do it
     return app

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from mixsync_dagster.engine.context import SyncRun
+from mixsync_dagster.engine.stages import stage
 from mixsync_dagster.model.progress import Counters
 
 _PAGE = 100
 
 
+@stage("submit_batches")
 def submit_batches(run: SyncRun) -> Counters:
     """Seal the sync's pending objects into batches and submit every batch that is sealed and not yet submitted.
 

@@ -24,6 +24,7 @@ from mixsync_dagster.ports.fetching import UrlFetcher
 from mixsync_dagster.ports.pacing import Pacer
 from mixsync_dagster.ports.provider import Provider
 from mixsync_dagster.ports.reporting import Reporter, SilentReporter
+from mixsync_dagster.ports.spans import SilentSpans, Spans
 from mixsync_dagster.ports.state import RunStore, SyncLock
 
 Checkpointed = Callable[[str], None]
@@ -70,6 +71,7 @@ class Toolbox:
     passing: Checkpointed = _nothing
     fetcher: UrlFetcher | None = None
     """None: what URLs name is not fetched."""
+    spans: Spans = field(default_factory=SilentSpans)
 
     def close(self) -> None:
         """Free the provider's, the fetcher's and the bucket's connections; the store is shared and stays open."""

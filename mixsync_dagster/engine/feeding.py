@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from mixsync_dagster.engine.context import SyncRun, SyncView
 from mixsync_dagster.engine.listing import SHARD_SECONDS, last_of_each, list_items, until_cap
+from mixsync_dagster.engine.stages import stage_span
 from mixsync_dagster.errors import CursorExpired, ProviderUnavailable
 from mixsync_dagster.model.columns import column
 from mixsync_dagster.model.items import SHARD_ROWS, RejectedItem, Shard
@@ -20,9 +21,11 @@ from mixsync_dagster.ports.provider import ChangeFeed, ChangePage, Cursor
 
 def list_pass(run: SyncRun, *, shard_rows: int = SHARD_ROWS) -> Iterator[Shard]:
     """Yield what the run's pass has still to look at, as shards of about `shard_rows`: a listing, or a change feed."""
-    if run.ticket.kind == PassKind.CHANGE_FEED and run.ticket.cursor is not None:
-        return list_changes(run, run.ticket.cursor, shard_rows=shard_rows)
-    return list_items(run, run.ticket.cursor, shard_rows=shard_rows)
+    with stage_span(run, "list_items", around=False):
+        if run.ticket.kind == PassKind.CHANGE_FEED and run.ticket.cursor is not None:
+            yield from list_changes(run, run.ticket.cursor, shard_rows=shard_rows)
+        else:
+            yield from list_items(run, run.ticket.cursor, shard_rows=shard_rows)
 
 
 def list_changes(view: SyncView, cursor: str, *, shard_rows: int = SHARD_ROWS) -> Iterator[Shard]:

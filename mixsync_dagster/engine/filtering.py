@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 from mixsync_dagster.engine.context import SyncView
+from mixsync_dagster.engine.stages import stage
 from mixsync_dagster.model.items import Shard
 
 VERDICT = "verdict"
 """Column added here: null for a row that passes, else the reason it was filtered out."""
 
 
+@stage("filter_items")
 def filter_items(view: SyncView, shard: Shard) -> Shard:
     """Return the shard with a verdict for every row and the verdicts counted.
 

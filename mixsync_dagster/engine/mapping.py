@@ -15,6 +15,7 @@ from mixsync_dagster.engine.attributes import metadata_test
 from mixsync_dagster.engine.context import SyncView
 from mixsync_dagster.engine.fields import Attributes
 from mixsync_dagster.engine.refusals import refusals_from, with_refused
+from mixsync_dagster.engine.stages import stage
 from mixsync_dagster.errors import ItemError, ItemVanished, MappingFailed
 from mixsync_dagster.model.columns import column
 from mixsync_dagster.model.items import Shard, SourceItem, items_of
@@ -45,6 +46,7 @@ class _Mapped:
     filtered: bool = False
 
 
+@stage("map_schema")
 def map_schema(view: SyncView, shard: Shard) -> Shard:
     """Return the shard with each planned item's fields, or with the reason why they could not be made.
 

@@ -13,6 +13,7 @@ from mixsync_dagster.engine.context import SyncView
 from mixsync_dagster.engine.dead_letters import RETRY, settle_dead_letters
 from mixsync_dagster.engine.filtering import VERDICT
 from mixsync_dagster.engine.refusals import recall_refusals, with_refused
+from mixsync_dagster.engine.stages import stage
 from mixsync_dagster.model.columns import TRUE, column, constant, equal_or_both_null, flag
 from mixsync_dagster.model.items import Shard
 
@@ -32,6 +33,7 @@ class Action(StrEnum):
 _ACTIONS = [constant(action.value, pa.string()) for action in (Action.CREATE, Action.REPLACE, Action.MOVE)]
 
 
+@stage("plan_changes")
 def plan_changes(view: SyncView, shard: Shard) -> Shard:
     """Return the shard with only the rows that need work, and the inventory rows that the source no longer has.
 

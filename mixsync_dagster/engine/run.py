@@ -13,6 +13,7 @@ from mixsync_dagster.engine.filtering import filter_items
 from mixsync_dagster.engine.finishing import fail_run, finish_run
 from mixsync_dagster.engine.mapping import map_schema
 from mixsync_dagster.engine.planning import plan_changes
+from mixsync_dagster.engine.stages import stage_span
 from mixsync_dagster.engine.walk import read_ahead
 from mixsync_dagster.errors import MixsyncError
 from mixsync_dagster.model.progress import RunRecord, Trigger
@@ -67,7 +68,7 @@ def _end(tools: Toolbox, ticket: RunTicket, error: BaseException) -> None:
 
 
 def _carry_out(tools: Toolbox, ticket: RunTicket) -> RunRecord:
-    with attached(tools, ticket) as run:
+    with attached(tools, ticket) as run, stage_span(run, "run"):
         for shard in read_ahead(list_pass(run, shard_rows=IN_PROCESS_SHARD_ROWS)):
             create_objects(run, map_schema(run, plan_changes(run, filter_items(run, shard))))
         submit_batches(run)

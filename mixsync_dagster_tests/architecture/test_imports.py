@@ -39,6 +39,7 @@ VENDORS = {
     "typer": {"commands", "cli"},
     "fastapi": {"api"},
     "prometheus_client": {"api"},
+    "opentelemetry": {"transport"},
     "uvicorn": {"commands"},
     "dagster": {"orchestration", "definitions"},
     "dagster_aws": {"orchestration"},

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
+
 from mixsync_dagster.engine.dry_run import DryRun, plan_sync
 from mixsync_dagster_tests.engine.support import OddProvider, World, mapping_of
+from mixsync_dagster_tests.engine.test_finishing import Unordered
 
 
 def told(world: World) -> DryRun:
@@ -56,6 +59,29 @@ def test_what_is_told_is_what_the_run_does(world: World) -> None:
         counters.unchanged,
         counters.bytes,
     )
+
+
+def test_what_an_unordered_listing_no_longer_holds_is_told_as_the_run_removes_it(
+    make_world: Callable[..., World], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mixsync_dagster.engine.dry_run.SHARD_ROWS", 2)
+    world = make_world(file_filters={"exclude_patterns": ["*.tmp"]})
+    unordered = Unordered(world.storage, page_rows=2)
+    unordered.changes = {"ordered_listing": False}
+    world.provider = unordered
+    world.put(*"abcdefg")
+    world.run()
+    for path in "bdg":
+        world.storage.delete(path)
+    world.put("h")
+    plan = told(world)
+    assert (plan.create, plan.remove, plan.unchanged) == (1, 3, 4)
+    assert plan.examples["remove"] == ["b", "d", "g"]
+    world.storage.before = lambda verb, _path: world.clock.advance(2.5 if verb == "list" else 0)
+    cut_short = plan_sync(world.tools(), world.sync, seconds=0.0)
+    assert (cut_short.complete, cut_short.remove) == (False, 0)
+    counters = world.run().counters
+    assert (counters.created, counters.removed) == (1, 3)
 
 
 def test_at_most_five_paths_are_shown_for_each_kind(world: World) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 
@@ -108,6 +109,11 @@ def test_small_items_travel_four_at_a_time() -> None:
 def test_items_of_unknown_or_large_size_travel_alone(size_bytes: int | None) -> None:
     parcels = list(transferred([task(number, size_bytes) for number in range(3)]))
     assert [len(parcel) for parcel in parcels] == [1, 1, 1]
+
+
+def test_items_with_urls_to_fetch_travel_alone_however_small_they_are() -> None:
+    linked = [replace(task(number, 10), links='{"photo": "https://cdn.example/"}') for number in range(3)]
+    assert [len(parcel) for parcel in transferred(linked)] == [1, 1, 1]
 
 
 def test_a_failed_item_is_a_result_and_others_go_on() -> None:
