@@ -7,7 +7,8 @@ what becomes of it here:
 - CHANGES, AT, streams and change tracking: not at all. The provider's statements are tested by their text.
 - Nanoseconds end at microseconds; NUMBER(38, 0) ends at 64 bits; columns whose names differ in case only collide;
   names with dots, blanks or quotes of databases and schemas are not taken; a collation is not known.
-- Credentials, roles and warehouses are not looked at; a result comes in one piece, so that it cannot show streaming.
+- Credentials, roles and warehouses are not looked at; a result comes in one piece, so that it cannot show streaming:
+  results made by `snowflake_results` are answered by this layer, in parts.
 - Stacked statements are run, which Snowflake refuses: tests of injection look at the text that was sent.
 """
 
@@ -18,11 +19,16 @@ import gzip
 import json
 import re
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
+
+from mixsync_dagster.testing.snowflake_results import PATH as RESULTS
+from mixsync_dagster.testing.snowflake_results import PreparedResult
 
 _LOGIN = "/session/v1/login-request"
 _QUERY = "/queries/v1/query-request"
@@ -50,7 +56,7 @@ class Fault:
     """An answer in the server's place, for the next `times` requests that match."""
 
     match: str
-    """Part of the statement, or `login`."""
+    """Part of the statement, `login`, or part of the path of a result's part: `/results/0/3`."""
     status: int = 200
     code: str | None = None
     """Snowflake's error number; with it the answer is an error of Snowflake, else of HTTP."""
@@ -73,12 +79,19 @@ class SnowflakeSimulator:
     before: Callable[[str], None] = lambda _sql: None
     """Called before each statement is run: the place to change the table meanwhile."""
     writes: int = 0
+    results: list[PreparedResult] = field(default_factory=list)
+    """Answers to statements in fakesnow's place."""
+    parts: list[str] = field(default_factory=list)
+    """Parts of results that were fetched, as `number of the result/number of the part`."""
+    scheme: str = "http"
 
     def clear(self) -> None:
         """Forget what came and what was to go wrong."""
         self.statements.clear()
         self.logins.clear()
         self.faults.clear()
+        self.results.clear()
+        self.parts.clear()
         self.before = lambda _sql: None
 
     def texts(self, part: str = "") -> list[str]:
@@ -104,6 +117,9 @@ class _Layer:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
+        if scope["type"] == "http" and scope["path"].startswith(RESULTS):
+            await self._answer_part(scope["path"], send)
+            return
         if scope["type"] != "http" or scope["path"] not in (_LOGIN, _QUERY):
             await self._application(scope, receive, send)
             return
@@ -117,10 +133,30 @@ class _Layer:
         if fault is not None:
             await _answer(send, fault)
             return
+        if not login and await self._answer_prepared(body["sqlText"], send):
+            return
         sent = json.dumps(body).encode()
         # Statements of one session share a connection of DuckDB there, which is for one at a time.
         async with self._turn:
             await self._application(_plain(scope, sent), _once(sent), send)
+
+    async def _answer_prepared(self, sql: str, send: Send) -> bool:
+        simulator = self._simulator
+        for number, result in enumerate(simulator.results):
+            if result.match in sql:
+                place = f"{simulator.scheme}://{simulator.host}:{simulator.port}{RESULTS}{number}/"
+                await _send(send, 200, json.dumps(result.answer(place)).encode())
+                return True
+        return False
+
+    async def _answer_part(self, path: str, send: Send) -> None:
+        result, _, part = path.removeprefix(RESULTS).partition("/")
+        fault = self._simulator.struck(path)
+        if fault is not None:
+            await _answer(send, fault)
+            return
+        self._simulator.parts.append(f"{result}/{part}")
+        await _send(send, 200, self._simulator.results[int(result)].parts[int(part)])
 
     def _note(self, body: dict[str, Any]) -> None:
         simulator, sql = self._simulator, body["sqlText"]
@@ -133,8 +169,8 @@ class _Layer:
 
 
 @contextmanager
-def running() -> Iterator[SnowflakeSimulator]:
-    """Yield a simulator on a free port of loopback, and stop it afterwards.
+def running(tls: ssl.SSLContext | None = None) -> Iterator[SnowflakeSimulator]:
+    """Yield a simulator on a free port of loopback, over TLS where a context is given, and stop it afterwards.
 
     All simulators of a process share their databases, which live in memory: use names of your own. Raises RuntimeError
     when the server does not start.
@@ -142,12 +178,15 @@ def running() -> Iterator[SnowflakeSimulator]:
     import uvicorn
     from fakesnow.server import app
 
-    simulator = SnowflakeSimulator()
+    simulator = SnowflakeSimulator(scheme="http" if tls is None else "https")
     with socket.socket() as listener:
         listener.bind((simulator.host, 0))
         simulator.port = listener.getsockname()[1]
         application = _Layer(app, simulator)
-        server = uvicorn.Server(uvicorn.Config(application, log_level="critical", lifespan="off"))
+        config = uvicorn.Config(application, log_level="critical", lifespan="off")
+        config.load()
+        config.ssl = tls
+        server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, args=([listener],), name="snowflake-simulator", daemon=True)
         thread.start()
         _wait_for(lambda: server.started, thread)
@@ -201,7 +240,11 @@ async def _answer(send: Send, fault: Fault) -> None:
     data = {"errorCode": fault.code, "sqlState": fault.sql_state}
     answer = {"data": data, "code": fault.code, "message": fault.message, "success": False, "headers": None}
     body = json.dumps(answer).encode() if fault.code is not None else b""
+    await _send(send, fault.status, body, fault.headers)
+
+
+async def _send(send: Send, status: int, body: bytes, more: Mapping[str, str] = MappingProxyType({})) -> None:
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-    headers += [(name.lower().encode(), value.encode()) for name, value in fault.headers.items()]
-    await send({"type": "http.response.start", "status": fault.status, "headers": headers})
+    headers += [(name.lower().encode(), value.encode()) for name, value in more.items()]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
