@@ -6,7 +6,6 @@ import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from types import MappingProxyType
 from typing import Any
 
 from mixsync_dagster.control.checking import SourceCheck
@@ -29,6 +28,7 @@ from mixsync_dagster.model.connections import (
     settings_of,
 )
 from mixsync_dagster.model.provider_configs import ProviderConfig, ProviderType
+from mixsync_dagster.model.provider_kinds import KINDS
 from mixsync_dagster.model.secrets import EnvReference, Secret, references, reveal
 from mixsync_dagster.model.status import CONNECTION_MOVES, TaskStatus, check_move
 from mixsync_dagster.ports.control import ConfigStore
@@ -38,17 +38,6 @@ ReachCheck = Callable[[ProviderConfig], None]
 
 _SENT_TO = ("api_endpoint", "graph_endpoint", "authority_host", "host", "account")
 """Settings that say where secrets themselves are sent to; S3 sends signatures only."""
-
-_NOWHERE: Mapping[ProviderType, str] = MappingProxyType(
-    {
-        ProviderType.S3: "mixsync-test-{0}",
-        ProviderType.TIGRIS: "mixsync-test-{0}",
-        ProviderType.GOOGLE_DRIVE: "/mixsync-test-{0}",
-        ProviderType.SHAREPOINT: "/sites/mixsync-test-{0}",
-        ProviderType.SNOWFLAKE: "MIXSYNC_TEST_{0}.PUBLIC.NOTHING",
-    }
-)
-"""Source paths that nobody has. A provider that says so has accepted the credentials."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +55,7 @@ class Tested:
 
 def check_connection(config: ProviderConfig, check: SourceCheck, *, source_path: str | None = None) -> Tested:
     """Return whether the provider accepts a config whose credentials hold values, and the source path when given."""
-    tried = source_path or _NOWHERE[ProviderType(config.provider_type)].format(secrets.token_hex(8))
+    tried = source_path or KINDS[ProviderType(config.provider_type)].nowhere.format(secrets.token_hex(8))
     try:
         check(config, tried, provider_filters=None)
     except MixsyncError as error:
@@ -136,14 +125,7 @@ def update_connection(
         if update.new_status is TaskStatus.ACTIVE:
             changes |= {"last_error": None, "consecutive_failures": 0}
     if update.provider_config is not None:
-        asked = reveal(update.provider_config).get("credentials")
-        given = asked if isinstance(asked, Mapping) else {}
-        _refuse_references({name: "" for name, value in given.items() if isinstance(value, Mapping)})
-        kept = store.credentials_of(connection.connection_id)
-        config = replaced_config(connection, kept, update)
-        if check_reach is not None:
-            check_reach(config)
-        _refuse_moved_secrets(connection, config, kept, given)
+        config = _changed_config(store, connection, update, check_reach)
         credentials = reveal(config.credentials)
         changes |= {"provider_config": settings_of(config), "credentials_type": config.credentials.type}
         if connection.suspended_for_failures and update.new_status is None:
@@ -157,6 +139,23 @@ def update_connection(
     changed = connection.model_copy(update=changes)
     store.save_connection(changed, credentials=credentials)
     return changed
+
+
+def _changed_config(
+    store: ConfigStore,
+    connection: StorageConnection,
+    update: StorageConnectionUpdateRequest,
+    check_reach: ReachCheck | None,
+) -> ProviderConfig:
+    asked = reveal(update.provider_config or {}).get("credentials")
+    given = asked if isinstance(asked, Mapping) else {}
+    _refuse_references({name: "" for name, value in given.items() if isinstance(value, Mapping)})
+    kept = store.credentials_of(connection.connection_id)
+    config = replaced_config(connection, kept, update)
+    if check_reach is not None:
+        check_reach(config)
+    _refuse_moved_secrets(connection, config, kept, given)
+    return config
 
 
 def check_stored(

@@ -61,6 +61,14 @@ class ConfigStore(Protocol):
         """Return a connection without its credentials. Raises NotFound."""
         ...
 
+    def connection_used(self, connection_id: str, *, error: str | None) -> StorageConnection:
+        """Note that a connection worked (None), or the sentence with which its credentials or its test failed.
+
+        After five failures in a row it is SUSPENDED and its syncs are paused, which say so; when it works again it is
+        ACTIVE and they go on. Returns it as it is then. Raises NotFound, also for an archived one.
+        """
+        ...
+
     def credentials_of(self, connection_id: str) -> Mapping[str, Any]:
         """Return the decrypted credentials, with their `type`.
 

@@ -17,6 +17,7 @@ from mixsync_dagster.model.syncs import SyncConfiguration
 from mixsync_dagster.model.tenants import LOCAL_NAMESPACE, Namespace
 from mixsync_dagster.model.validation import parse
 from mixsync_dagster.state import schema, sync_rows
+from mixsync_dagster.state.connection_use import follow
 from mixsync_dagster.state.database import Transaction
 from mixsync_dagster.state.leases import StorePart
 from mixsync_dagster.state.sealing import SecretKeepingPart, bucket_secret, connection_secret
@@ -70,9 +71,15 @@ class Connections(SecretKeepingPart):
                 if credentials is not None:
                     owner = connection_secret(connection.connection_id, connection.internal_id)
                     values["credentials"] = self._sealed(tx, credentials, owner)
-                if tx.execute(sa.update(schema.connections).where(this).values(values)).rowcount == 0:
+                stored = tx.execute(
+                    sa.select(_CONNECTION.definition).where(this).with_for_update()
+                ).scalar_one_or_none()
+                if stored is None:
                     values["connection_id"] = connection.connection_id
                     tx.execute(sa.insert(schema.connections).values(values))
+                else:
+                    tx.execute(sa.update(schema.connections).where(this).values(values))
+                    follow(tx, StorageConnection.model_validate(stored), connection, now=self._clock.now())
         except IntegrityError as error:
             raise Conflict(f"name: a connection named {connection.name} exists; choose another name.") from error
 

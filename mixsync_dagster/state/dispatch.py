@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any
 
 import sqlalchemy as sa
 
 from mixsync_dagster.errors import Conflict, NotFound
 from mixsync_dagster.model.progress import Trigger
-from mixsync_dagster.model.status import TaskStatus
 from mixsync_dagster.model.syncs import SyncConfiguration
 from mixsync_dagster.ports.control import Dispatch
 from mixsync_dagster.state import schema, sync_rows
+from mixsync_dagster.state.connection_use import paused_values, resumed_values
 from mixsync_dagster.state.database import Transaction, lease_now_sql
 from mixsync_dagster.state.leases import StorePart, is_locked, revoke
 
@@ -123,10 +122,10 @@ class Control(StorePart):
         this = _SYNC.sync_config_id == sync_config_id
         with self._database.write() as tx:
             if paused:
-                values = _paused_values(reason, user_id, now)
+                values = paused_values(reason, user_id, now)
                 tx.execute(sa.update(schema.syncs).where(this & ~_SYNC.paused).values(values))
             else:
-                tx.execute(sa.update(schema.syncs).where(this).values(_resumed_values(now)))
+                tx.execute(sa.update(schema.syncs).where(this).values(resumed_values(now)))
             return sync_rows.one(tx, sync_config_id)
 
     def request_run(self, sync_config_id: str, *, full_sync: bool) -> bool:
@@ -162,32 +161,3 @@ class Control(StorePart):
 def _claim(tx: Transaction, condition: sa.ColumnElement[bool], number: int, now: datetime) -> bool:
     values = {"dispatch_number": number, "dispatched_at": now, "dispatch_taken_up": False}
     return tx.execute(sa.update(schema.syncs).where(condition).values(values)).rowcount == 1
-
-
-def _paused_values(reason: str | None, user_id: str | None, now: datetime) -> dict[str, Any]:
-    return {
-        "paused": True,
-        "pause_reason": reason,
-        "paused_at": now,
-        "paused_by_user_id": user_id,
-        "is_active": False,
-        "status": TaskStatus.SUSPENDED.value,
-        "next_sync_at": None,
-        "dispatched_at": None,
-        "updated_at": now,
-    }
-
-
-def _resumed_values(now: datetime) -> dict[str, Any]:
-    before_first = _SYNC.sync_run_counter == 0
-    return {
-        "paused": False,
-        "pause_reason": None,
-        "paused_at": None,
-        "paused_by_user_id": None,
-        "is_active": True,
-        "status": sa.case((before_first, TaskStatus.PENDING.value), else_=TaskStatus.ACTIVE.value),
-        "consecutive_failures": 0,
-        "next_sync_at": now,
-        "updated_at": now,
-    }

@@ -13,6 +13,7 @@ from mixsync_dagster.errors import NotFound
 from mixsync_dagster.model.progress import WORKER_GONE, Counters, Outcome, RunRecord
 from mixsync_dagster.ports.state import RunEnd, SyncLock
 from mixsync_dagster.state import schema
+from mixsync_dagster.state.connection_use import note_end
 from mixsync_dagster.state.database import Transaction
 from mixsync_dagster.state.leases import StorePart, release_lease, run_under_way
 
@@ -72,6 +73,8 @@ class Runs(StorePart):
             if tx.execute(sa.update(schema.runs).where(this).values(closing)).rowcount == 0:
                 raise NotFound(f"run {lock.sync_run_id} of sync {lock.sync_config_id} was never started.")
             record = _record(tx, lock.sync_run_id)
+            # First, for it may pause the sync, which the run's own end then leaves as it is.
+            note_end(tx, lock.sync_config_id, end, now=now)
             _settle_sync(tx, lock, end, error=error, started_at=record.started_at, now=now)
             if not end.keep_checkpoint:
                 tx.run("DELETE FROM checkpoints WHERE sync_config_id = ?", lock.sync_config_id)

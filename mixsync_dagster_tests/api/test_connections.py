@@ -2,6 +2,9 @@
 
 import pytest
 
+from mixsync_dagster.demo.source import BUCKET
+from mixsync_dagster.errors import AccessDenied, ProviderUnavailable
+from mixsync_dagster.wiring import Services
 from mixsync_dagster_tests.api.serving import SECRET, connection_body
 
 PATHS = ("/v1/organizations/connections", "/v1/connections")
@@ -155,3 +158,40 @@ def test_no_answer_holds_a_secret(ask, source):
         ask("DELETE", path),
     ]
     assert [answer.request.url.path for answer in answers if SECRET in answer.text] == []
+
+
+def test_five_failed_tests_suspend_a_connection_until_it_is_changed(services, ask, source):
+    made = ask.done("POST", "/v1/connections", connection_body(source.endpoint_url))
+    path = f"/v1/connections/{made['connection_id']}"
+    bucket = ask.done("POST", "/v1/buckets", {"bucket_name": "films"})["bucket_id"]
+    asked = {"connection_id": made["connection_id"], "source_path": BUCKET}
+    sync = ask.done("POST", f"/v1/buckets/{bucket}/syncs", asked)["sync_config_id"]
+    denied = AccessDenied("the key is not accepted.")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Services, "check_source", lambda *_, **__: (_ for _ in ()).throw(denied))
+        for count in range(1, 6):
+            assert ask.done("POST", f"{path}/test")["success"] is False
+            told = ask.done("GET", path)
+            assert (told["consecutive_failures"], told["last_error"]) == (count, "the key is not accepted.")
+            assert told["status"] == ("SUSPENDED" if count == 5 else "ACTIVE")
+        # An outage says nothing of the credentials.
+        patch.setattr(Services, "check_source", lambda *_, **__: (_ for _ in ()).throw(ProviderUnavailable("away.")))
+        ask.done("POST", f"{path}/test")
+        assert ask.done("GET", path)["consecutive_failures"] == 5
+    paused = ask.done("GET", f"/v1/buckets/{bucket}/syncs/{sync}")
+    assert (paused["status"], paused["paused"], paused["pause_reason"]) == ("SUSPENDED", True, "connection_suspended")
+    assert "connection media is SUSPENDED and may not be used" in paused["last_error"]
+    assert ask.done("POST", f"{path}/test")["success"] is True
+    assert ask.done("GET", path)["status"] == "ACTIVE"
+    assert ask.done("GET", f"/v1/buckets/{bucket}/syncs/{sync}")["paused"] is False
+
+
+def test_a_change_of_its_config_lets_a_suspended_connection_go_on(services, ask, source):
+    made = ask.done("POST", "/v1/connections", connection_body(source.endpoint_url))["connection_id"]
+    for _ in range(5):
+        services.store.connection_used(made, error="refused.")
+    ask.done("PATCH", f"/v1/connections/{made}", {"description": "only words"})
+    assert ask.done("GET", f"/v1/connections/{made}")["status"] == "SUSPENDED"
+    config = connection_body(source.endpoint_url)["provider_config"]
+    changed = ask.done("PATCH", f"/v1/connections/{made}", {"provider_config": config})
+    assert (changed["status"], changed["consecutive_failures"], changed["last_error"]) == ("ACTIVE", 0, None)
