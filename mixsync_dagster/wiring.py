@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cached_property, partial
+from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,12 +18,12 @@ from mixsync_dagster.model.buckets import Destination
 from mixsync_dagster.model.connections import full_config
 from mixsync_dagster.model.credentials import resolve
 from mixsync_dagster.model.provider_configs import ProviderConfig, ProviderType
+from mixsync_dagster.model.provider_kinds import KINDS
 from mixsync_dagster.model.tenants import LOCAL_NAMESPACE
 from mixsync_dagster.ports.clock import Clock
 from mixsync_dagster.ports.fetching import UrlFetcher
 from mixsync_dagster.ports.provider import Probe, Provider
 from mixsync_dagster.ports.reporting import Reporter, SilentReporter
-from mixsync_dagster.ports.spans import Spans
 from mixsync_dagster.reaching import addresses_for, check_reach
 from mixsync_dagster.settings import Settings, environment_value, trust_by_environment
 from mixsync_dagster.telemetry import spans_for
@@ -47,27 +47,8 @@ if TYPE_CHECKING:
     from mixsync_dagster.model.syncs import SyncConfiguration
     from mixsync_dagster.state.store import SqlStateStore
 
-PROVIDERS: Mapping[ProviderType, str] = MappingProxyType(
-    {
-        ProviderType.S3: "mixsync_dagster.providers.s3.factory",
-        ProviderType.TIGRIS: "mixsync_dagster.providers.s3.factory",
-        ProviderType.GOOGLE_DRIVE: "mixsync_dagster.providers.google_drive.factory",
-        ProviderType.SNOWFLAKE: "mixsync_dagster.providers.snowflake.factory",
-        ProviderType.SHAREPOINT: "mixsync_dagster.providers.sharepoint.factory",
-    }
-)
+PROVIDERS: Mapping[ProviderType, str] = MappingProxyType({one: kind.factory for one, kind in KINDS.items()})
 """The module that makes the provider of each type that is offered."""
-
-LIBRARIES: Mapping[ProviderType, tuple[str, str]] = MappingProxyType(
-    {
-        ProviderType.GOOGLE_DRIVE: ("googleapiclient", "drive"),
-        ProviderType.SNOWFLAKE: ("snowflake.connector", "snowflake"),
-    }
-)
-"""The library of providers whose library is large, and the extra that installs it."""
-
-TRUST_BY_ENVIRONMENT = frozenset({ProviderType.SNOWFLAKE})
-"""Providers whose library takes the certificates to trust from the environment, and in no other way."""
 
 DESTINATIONS = frozenset({Destination.EMBEDDED, Destination.MIXPEEK})
 """The destinations that are offered."""
@@ -143,11 +124,6 @@ class Services:
         """Close the state store. Twice is harmless."""
         self.store.close()
 
-    @cached_property
-    def spans(self) -> Spans:
-        """Where spans are told to. Raises ConfigurationError when the library for them is not installed."""
-        return spans_for(self.settings)
-
     def tools_for(
         self,
         sync: SyncConfiguration,
@@ -174,7 +150,7 @@ class Services:
             limits=limits_of(self, sync, approve_removals=approve_removals),
             reporter=reporter or SilentReporter(),
             fetcher=self._fetcher(connection.internal_id),
-            spans=self.spans,
+            spans=spans_for(self.settings),
         )
 
     def provider_for(
@@ -284,7 +260,7 @@ class Services:
     ) -> Provider:
         settings = self.settings
         check_reach(config, settings, internal_id)
-        if settings.ca_bundle is not None and config.provider_type in TRUST_BY_ENVIRONMENT:
+        if settings.ca_bundle is not None and KINDS[ProviderType(config.provider_type)].trusts_by_environment:
             trust_by_environment(settings.ca_bundle)
         return _factory_of(ProviderType(config.provider_type)).from_connection(
             config,
@@ -346,7 +322,7 @@ class Services:
 
 def _factory_of(provider_type: ProviderType) -> _Factory:
     """Return what makes the providers of a type. Raises ConfigurationError when its library is not installed."""
-    library, extra = LIBRARIES.get(provider_type, ("", ""))
+    library, extra = KINDS[provider_type].library or ("", "")
     if library and not _installed(library):
         raise ConfigurationError(
             f"the provider {provider_type} needs the library {library}, which is not installed; "

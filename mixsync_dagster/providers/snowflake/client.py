@@ -207,10 +207,9 @@ class SnowflakeClient:
 
     def _more_arguments(self) -> dict[str, Any]:
         settings = self._settings
-        tag = json.dumps({"application": "mixsync_dagster", "source_path": settings.table.quoted})
         parameters = {
             **SESSION_PARAMETERS,
-            "QUERY_TAG": tag[:2000],
+            "QUERY_TAG": query_tag(settings),
             "STATEMENT_TIMEOUT_IN_SECONDS": settings.query_timeout_seconds,
         }
         arguments: dict[str, Any] = {"session_parameters": parameters, "client_session_keep_alive": False}
@@ -221,6 +220,14 @@ class SnowflakeClient:
         if settings.protocol != "https":
             arguments["protocol"] = settings.protocol
         return arguments
+
+
+def query_tag(settings: SnowflakeSettings) -> str:
+    """Return what Snowflake's query history shows with every statement, as JSON."""
+    connection = {} if settings.connection_id is None else {"connection_id": settings.connection_id}
+    tag = {"application": "mixsync_dagster", **connection, "source_path": settings.table.quoted}
+    # Snowflake refuses longer ones; a table's name may have 255 characters, each of them a quote.
+    return json.dumps(tag)[:2000]
 
 
 def _close(held: ExitStack) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -34,19 +35,20 @@ def from_connection(
 
     `config` is a SnowflakeConfig whose credentials hold values, no references. `provider_filters` may hold
     `content_column`: the column whose value is an item's content. `ca_bundle` is not used: the connector trusts
-    what the environment's REQUESTS_CA_BUNDLE names, else the certificates of `certifi`. `connection_id` and `clock` are
-    not used: sessions are not shared, and Snowflake's own clock decides. Raises InvalidInput for a source path or
+    what the environment's REQUESTS_CA_BUNDLE names, else the certificates of `certifi`. `connection_id` is told to
+    Snowflake with every statement; `clock` is not used, its own decides. Raises InvalidInput for a source path or
     filters that are not accepted, ConfigurationError for a path that lacks a database or schema.
 
     With `addresses`, a `host` has to be Snowflake's own or one that they allow by name or address: the connector
     connects by itself, also to wherever its server says that results lie. Raises AddressRefused for another.
     """
-    del ca_bundle, connection_id, clock
+    del ca_bundle, clock
     if not isinstance(config, SnowflakeConfig):
         raise ConfigurationError(f"provider_type: {config.provider_type} is not accepted here; give snowflake.")
     if addresses is not None and config.host is not None:
         _check_host(config.host, config.port or _HTTPS, addresses)
-    return SnowflakeProvider(settings_for(config, source_path, provider_filters=provider_filters))
+    settings = settings_for(config, source_path, provider_filters=provider_filters)
+    return SnowflakeProvider(replace(settings, connection_id=connection_id))
 
 
 def _check_host(host: str, port: int, addresses: AddressPolicy) -> None:

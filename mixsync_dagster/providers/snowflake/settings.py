@@ -33,6 +33,8 @@ class SnowflakeSettings:
     protocol: str = "https"
     query_timeout_seconds: int = 300
     """Longest run time of one statement, kept by Snowflake itself."""
+    connection_id: str | None = None
+    """Told to Snowflake with every statement, as part of its QUERY_TAG; None: not known."""
     page_rows: int = 1000
     """Rows of a page, and rows taken from the connector in one go."""
     overlap_seconds: int = 600

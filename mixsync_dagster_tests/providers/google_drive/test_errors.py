@@ -96,7 +96,7 @@ def test_a_quota_of_the_day_is_waited_for_until_the_next_one():
 )
 def test_a_refusal_without_a_readable_body_is_still_one(body):
     refusal = refusal_of(403, {"Retry-After": "4"}, body)
-    assert (refusal.status, refusal.reason, refusal.retry_after) == (403, "", "4")
+    assert (refusal.status, refusal.code, refusal.retry_after) == (403, "", "4")
 
 
 def test_what_a_refusal_says_gets_into_no_message_but_its_word():

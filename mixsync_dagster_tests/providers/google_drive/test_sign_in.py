@@ -42,10 +42,14 @@ def test_a_consent_serves_as_well(server, world):
 
 def test_a_token_that_is_over_is_renewed_before_it_is_used(server, world):
     world.put("a.txt", b"x")
-    server.sign_in.lifetime_seconds = 60  # under the time that the library takes for safety
     provider = world.provider()
     assert paths(provider) == ["a.txt"]
-    assert server.count("token") > 1
+    world.clock.advance(3600 - 301)
+    assert paths(provider) == ["a.txt"]
+    assert server.count("token") == 1
+    world.clock.advance(2)
+    assert paths(provider) == ["a.txt"]
+    assert server.count("token") == 2
     assert "authError" not in str(server.requests)
 
 
@@ -100,6 +104,28 @@ def test_an_outage_of_the_sign_in_is_told_at_once(server, world, fault, error, w
         paths(world.provider())
     assert caught.value.retry_after_seconds == wait
     assert server.count("token") == 1
+
+
+def test_providers_of_one_connection_sign_in_once(server, world):
+    world.put("a.txt", b"x")
+    for _ in range(3):
+        provider = world.provider(connection_id="conn_1")
+        assert paths(provider) == ["a.txt"]
+        provider.close()
+    assert server.count("token") == 1
+    server.sign_in.revoke()
+    assert [paths(world.provider(connection_id="conn_1")) for _ in range(2)] == [["a.txt"]] * 2
+    assert server.count("token") == 2
+
+
+def test_another_connection_user_or_account_signs_in_itself(server, world):
+    server.sign_in.users.add("ann@example.com")
+    world.put("a.txt", b"x")
+    paths(world.provider(connection_id="conn_1"))
+    paths(world.provider(connection_id="conn_2"))
+    paths(world.provider(connection_id="conn_1", impersonate_user="ann@example.com"))
+    paths(world.provider(connection_id="conn_1", account=server.consent()))
+    assert server.count("token") == 4
 
 
 def sentence(provider):

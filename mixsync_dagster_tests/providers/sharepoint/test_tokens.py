@@ -8,6 +8,7 @@ from mixsync_dagster.errors import AccessDenied, ConfigurationError, ProviderUna
 from mixsync_dagster.model.provider_configs import SharePointConfig
 from mixsync_dagster.providers.sharepoint.factory import from_connection
 from mixsync_dagster.testing.graph_simulator import sign_in
+from mixsync_dagster.transport.tokens import SHELF
 from mixsync_dagster_tests.providers.sharepoint.support import fetch, one, paths
 
 
@@ -20,8 +21,9 @@ def provider_with(world, *, delegated=False, **credentials):
 
 def test_a_token_is_fetched_once_for_many_threads(world):
     world.put("a.txt", b"content")
-    provider = world.provider()
     item = one(world.provider(), "a.txt")
+    SHELF.clear()
+    provider = world.provider()
     world.graph.forget_requests()
     with ThreadPoolExecutor(8) as threads:
         assert set(threads.map(lambda _: fetch(provider, item), range(24))) == {b"content"}
@@ -83,6 +85,7 @@ def test_a_user_s_library_is_read_with_a_refresh_token_and_its_successors(world)
     provider = provider_with(world, delegated=True)
     assert paths(world.provider(delegated=True, drive_id=world.graph.onedrive.id).list_pages()) == ["mine.txt"]
     world.graph.sign_in.keeps_old_refresh_token = False
+    world.graph.sign_in.revoke()
     with pytest.raises(AccessDenied, match="refresh_token"):
         provider.check()
 
@@ -183,3 +186,38 @@ def test_a_forbidden_site_says_which_rights_there_are_and_which_are_needed(world
         world.provider().check()
     assert "grant it Sites.Read.All or Files.Read.All" in str(caught.value)
     assert "it has Mail.Read, User.Read.All" in str(caught.value)
+
+
+def connected(world, connection_id, **credentials):
+    config = world.graph.provider_config(site_id="root")
+    config["credentials"] |= credentials
+    model = SharePointConfig.model_validate(config)
+    world.made.append(from_connection(model, "/", clock=world.clock, connection_id=connection_id))
+    return world.made[-1]
+
+
+def test_providers_of_one_connection_sign_in_once(world):
+    for _ in range(3):
+        provider = connected(world, "conn_1")
+        provider.check()
+        provider.close()
+    assert (world.graph.count("discovery"), world.graph.count("token")) == (1, 1)
+    world.graph.sign_in.revoke()
+    connected(world, "conn_1").check()
+    connected(world, "conn_1").check()
+    assert world.graph.count("token") == 2
+
+
+def test_many_new_providers_at_once_sign_in_once(world):
+    providers = [connected(world, "conn_1") for _ in range(8)]
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(lambda provider: provider.check(), providers))
+    assert world.graph.count("token") == 1
+
+
+def test_another_connection_or_another_secret_signs_in_itself(world):
+    connected(world, "conn_1").check()
+    connected(world, "conn_2").check()
+    assert world.graph.count("token") == 2
+    with pytest.raises(AccessDenied, match="client_secret"):
+        connected(world, "conn_1", client_secret="fake-but-wrong").check()

@@ -46,12 +46,13 @@ def pem(key, passphrase=None):
 
 
 def test_a_session_says_who_asks_and_in_which_form(ask, tables, simulator):
-    assert ask(role="ANALYST", query_timeout_seconds=77) == [(1,)]
+    assert ask(role="ANALYST", query_timeout_seconds=77, connection_id="conn_1") == [(1,)]
     (login,) = simulator.logins
     parameters = login["SESSION_PARAMETERS"]
     assert (login["LOGIN_NAME"], login["PASSWORD"]) == ("reader", PASSWORD)
     assert json.loads(parameters["QUERY_TAG"]) == {
         "application": "mixsync_dagster",
+        "connection_id": "conn_1",
         "source_path": f'"WORLD"."{tables.schema}"."T"',
     }
     assert parameters["STATEMENT_TIMEOUT_IN_SECONDS"] == 77

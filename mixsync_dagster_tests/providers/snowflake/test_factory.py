@@ -1,7 +1,10 @@
+import json
+
 import pytest
 
 from mixsync_dagster.errors import ConfigurationError, InvalidInput
 from mixsync_dagster.model.provider_configs import S3Config, SnowflakeConfig
+from mixsync_dagster.providers.snowflake.client import query_tag
 from mixsync_dagster.providers.snowflake.factory import from_connection, settings_for
 
 PASSWORD = {"type": "username_password", "username": "reader", "password": "CANARY"}
@@ -80,6 +83,16 @@ def test_a_connection_of_another_provider_is_refused():
     keys = {"type": "access_key", "access_key_id": "AKID", "secret_access_key": "CANARY"}
     with pytest.raises(ConfigurationError, match="give snowflake"):
         from_connection(S3Config(credentials=keys), "d.s.t")
+
+
+def test_statements_say_of_which_connection_they_are():
+    provider = from_connection(config(), "d.s.t", connection_id="conn_1")
+    assert json.loads(query_tag(provider._settings)) == {
+        "application": "mixsync_dagster",
+        "connection_id": "conn_1",
+        "source_path": '"D"."S"."T"',
+    }
+    assert "connection_id" not in query_tag(from_connection(config(), "d.s.t")._settings)
 
 
 def test_making_a_provider_sends_nothing():
