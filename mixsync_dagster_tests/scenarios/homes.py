@@ -105,10 +105,10 @@ class Home:
         done = self.command("mixsync", "run", SYNC, "--json", plan=plan)
         assert done.status == KILLED, f"the run was not killed: {done.status} {done.err}{done.out}"
 
-    def execute(self, *options: str, succeeds: bool = True) -> dict[str, Any]:
+    def execute(self, *options: str, full_sync: bool = False, succeeds: bool = True) -> dict[str, Any]:
         """Let Dagster run the sync, in the home's own instance, and return our record of the run."""
         config = self.path / "run.yaml"
-        config.write_text(json.dumps({"sync": SYNC}))
+        config.write_text(json.dumps({"sync": SYNC, "full_sync": full_sync}))
         job = ("job", "execute", "-m", "mixsync_dagster.definitions", "-j", "sync_bucket", "-c", str(config))
         done = self.command("dagster", *job, *options)
         assert (done.status == 0) == succeeds, f"{done.status}: {done.out[-2000:]}{done.err[-2000:]}"
@@ -138,6 +138,10 @@ class Home:
         """Return the reason classes of open dead letters by path."""
         query = "SELECT source_path, error_type FROM dead_letters WHERE state IN ('waiting', 'quarantined')"
         return dict(self.books.rows(query))
+
+    def is_asked_for(self) -> bool:
+        """Return whether the sync is to run at once."""
+        return bool(self.books.rows("SELECT 1 FROM syncs WHERE requested_at IS NOT NULL"))
 
     def assert_in_step(self, without: frozenset[str] = frozenset()) -> None:
         """Compare the bucket with the source, and let `verify` look for anything that does not fit together."""

@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from mixsync_dagster.testing.fault_proxy import AnswerWith, FaultProxy, ProxiedRequest, s3_error
+from mixsync_dagster.testing.tigris_simulator import TigrisSimulator
 from mixsync_dagster_tests.scenarios.worlds import SCOPE, WAIT_SECONDS, Item, World
 from mixsync_dagster_tests.support.s3_servers import SECRET_KEY, S3Server, new_bucket
 
@@ -21,17 +22,17 @@ class S3World(World):
     provider = "s3"
     lacks = MappingProxyType({"refused position": _NO_POSITION, "relabelled": _NOT_LISTED})
     keeps_identity = False
-    # While the old key is there, its bytes under another one are a duplicate; the next run makes that an object.
+    # While the old key is there, its bytes under another one are a duplicate; a run that follows makes that an object.
     renamed = ({"duplicates": 1, "removed": 1}, {"created": 1})
     moved = ({"created": 1, "duplicates": 1, "removed": 2}, {"created": 1})
     folder_renamed = ({"duplicates": 2, "removed": 2}, {"created": 2})
     renews_sign_in = False
     quiet_requests = MappingProxyType({"listing": 1})
 
-    def __init__(self, server: S3Server) -> None:
+    def __init__(self, server: S3Server, endpoint_url: str | None = None) -> None:
         super().__init__()
         self.bucket = new_bucket(server)
-        self.proxy = FaultProxy(server.endpoint_url)
+        self.proxy = FaultProxy(endpoint_url or server.endpoint_url)
         self.host = urlsplit(self.proxy.url).netloc
         self.source_path = f"{self.bucket.name}/{SCOPE}/"
         self.renew_credentials()
@@ -99,16 +100,22 @@ class S3World(World):
 
 
 class TigrisWorld(S3World):
-    """The same, spoken to as Tigris is: the bucket in the host's name, and consistency asked for."""
+    """The same, spoken to as Tigris is: the bucket in the host's name, consistency and the index asked for."""
 
     provider = "tigris"
+    following = ("--full",)  # the index shows no removals, which wait for the daily listing
 
     def __init__(self, server: S3Server) -> None:
-        super().__init__(server)
+        self._simulator = TigrisSimulator(server.endpoint_url)
+        super().__init__(server, self._simulator.url)
         self.host = self.host.replace("127.0.0.1", "localhost")
         # obstore resolves names by itself; as its proxy, the server is found whatever the bucket's name.
         self.environment |= {"HTTP_PROXY": self.proxy.url, "http_proxy": self.proxy.url, "NO_PROXY": "", "no_proxy": ""}
         self.heal_item("")
+
+    def close(self) -> None:
+        super().close()
+        self._simulator.close()
 
     def connection(self) -> dict[str, Any]:
         keys = {"access_key_id": {"env": "SCENARIO_KEY"}, "secret_access_key": SECRET_KEY}

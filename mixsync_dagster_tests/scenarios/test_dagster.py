@@ -26,7 +26,7 @@ def test_a_source_is_brought_and_followed_by_dagster(
     home.world.put("in/new.txt", b"new", "green")
     home.world.put("in/a.txt", b"alpha, rewritten", "green")
     home.world.remove("in/keep.txt")
-    second = home.execute()
+    second = home.execute(full_sync="--full" in home.world.following)
 
     assert second["status"] == "completed"
     assert (second["created"], second["replaced"], second["removed"], second["failed"]) == (1, 1, 1, 0)

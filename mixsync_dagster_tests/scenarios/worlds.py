@@ -53,6 +53,8 @@ class World(ABC):
     """Whether a run is told of every refusal; else the vendor's own client repeats some requests by itself."""
     renews_sign_in: ClassVar[bool] = True
     """Whether a run signs in anew when its token has expired; else it fails, and a person gives another one."""
+    following: ClassVar[Sequence[str]] = ()
+    """Options of a run that is to see also what is gone; without any, every run sees it."""
     has_folders: ClassVar[bool] = True
     quiet_requests: ClassVar[Mapping[str, int]]
     """What a pass without change asks for, by kind of request; the sign-in is left out."""
