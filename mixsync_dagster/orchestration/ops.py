@@ -28,7 +28,9 @@ from mixsync_dagster.orchestration.resources import MixsyncServices
 from mixsync_dagster.orchestration.running import (
     SPOOL_KEY,
     claimed,
+    run_id_of,
     running,
+    runs_several,
     sweep_spool,
     tag_run,
     told,
@@ -71,7 +73,7 @@ def begin_run(
                 mixsync.tools(sync),
                 sync.sync_config_id,
                 worker_id=f"dagster:{context.run_id[:8]}",
-                sync_run_id=context.run_id,
+                sync_run_id=run_id_of(context, sync),
                 trigger=Trigger(tags.get(TRIGGER_TAG, Trigger.MANUAL)),
                 full_sync=config.full_sync or tags.get(FULL_SYNC_TAG) == "true",
                 dagster_run_id=context.run_id,
@@ -86,7 +88,7 @@ def begin_run(
             return
     values = ticket.as_dict()
     with running(mixsync, values):
-        sweep_spool(mixsync, mixsync_spool, context.run_id)
+        sweep_spool(mixsync, mixsync_spool, context)
         yield Output({TICKET: values})
 
 
@@ -156,7 +158,9 @@ def finish_run(
         sync = mixsync.store.load_sync(run.sync.sync_config_id)
         objects = mixsync.store.count_objects(sync.bucket_id, sync_config_id=sync.sync_config_id)
     metadata = run_metadata(record, sync, object_count=objects)
-    mixsync_spool.spool.delete(context.run_id)
+    if not runs_several(context):
+        # The others still hand tables on; a later run sweeps up behind them.
+        mixsync_spool.spool.delete(context.run_id)
     if record.status == Outcome.FAILED:
         raise Failure(description=record.error or "the run failed.", metadata=metadata, allow_retries=False)
     if record.counters.failed:

@@ -44,7 +44,7 @@ class MixsyncServices(ConfigurableResource[Any]):
 
     _services: Any = PrivateAttr(default=None)
     _tools: dict[str, Any] = PrivateAttr(default_factory=dict)
-    _keeper: Any = PrivateAttr(default=None)
+    _keepers: dict[str, Any] = PrivateAttr(default_factory=dict)
 
     @contextlib.contextmanager
     def yield_for_execution(self, context: InitResourceContext) -> Iterator[MixsyncServices]:
@@ -100,13 +100,13 @@ class MixsyncServices(ConfigurableResource[Any]):
         """Renew a run's lock until `stop_renewing`, or until it is given back."""
         from mixsync_dagster.engine.context import LockKeeper
 
-        self.stop_renewing()
-        self._keeper = contextlib.ExitStack()
-        self._keeper.enter_context(LockKeeper(tools, lock))
+        self.stop_renewing(lock.sync_config_id)
+        keeper = self._keepers[lock.sync_config_id] = contextlib.ExitStack()
+        keeper.enter_context(LockKeeper(tools, lock))
 
-    def stop_renewing(self) -> None:
-        """Leave the lock to the next step, or to its time. Twice is harmless."""
-        keeper, self._keeper = self._keeper, None
+    def stop_renewing(self, sync_config_id: str) -> None:
+        """Leave the sync's lock to its next step, or to its time. Twice is harmless."""
+        keeper = self._keepers.pop(sync_config_id, None)
         if keeper is not None:
             keeper.close()
 
@@ -126,7 +126,8 @@ class MixsyncServices(ConfigurableResource[Any]):
 
     def close(self) -> None:
         """Free what was opened. Twice is harmless."""
-        self.stop_renewing()
+        for sync_config_id in list(self._keepers):
+            self.stop_renewing(sync_config_id)
         tools, self._tools = self._tools, {}
         for one in tools.values():
             one.close()

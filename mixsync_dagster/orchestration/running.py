@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from dagster import Failure, OpExecutionContext, in_process_executor
+from dagster import DagsterInstance, Failure, OpExecutionContext, in_process_executor
 
 from mixsync_dagster.errors import MixsyncError, NotFound
 from mixsync_dagster.model.tenants import LOCAL_NAMESPACE
@@ -30,6 +30,7 @@ logger = logging.getLogger(__name__)
 
 SPOOL_KEY = "mixsync_spool"
 SERVICES_KEY = "mixsync"
+_FIRST_STEP = "begin_run"
 
 
 @contextmanager
@@ -54,7 +55,7 @@ def running(mixsync: MixsyncServices, ticket: Mapping[str, Any]) -> Iterator[Syn
     run_ticket = RunTicket.from_dict(ticket)
     with told():
         tools = mixsync.tools(mixsync.store.load_sync(run_ticket.sync_config_id))
-        mixsync.stop_renewing()
+        mixsync.stop_renewing(run_ticket.sync_config_id)
         try:
             with attached(tools, run_ticket) as run:
                 yield run
@@ -96,13 +97,27 @@ def claimed(mixsync: MixsyncServices, context: OpExecutionContext, sync: SyncCon
     return renewed is not None and store.take_up_dispatch(sync.sync_config_id, renewed.number)
 
 
+def run_id_of(context: OpExecutionContext, sync: SyncConfiguration) -> str:
+    """Return the id of the sync's run: the Dagster run's own, unless that one materializes several syncs at once."""
+    return f"{context.run_id}:{sync.sync_config_id}" if runs_several(context) else context.run_id
+
+
+def runs_several(context: OpExecutionContext) -> bool:
+    """Return whether the Dagster run holds several syncs, as when all assets are materialized from the UI."""
+    graphs = [getattr(node.definition, "node_dict", {}) for node in context.job_def.nodes]
+    return sum(_FIRST_STEP in graph for graph in graphs) > 1
+
+
 def tag_run(context: OpExecutionContext, sync: SyncConfiguration) -> None:
     """Put the sync's name and id and the run's id on the Dagster run, by which lists are read and filtered.
 
-    And its process, by which the reaper sees whether it is gone, unless each step has a process of its own.
+    And its process, by which the reaper sees whether it is gone, unless each step has a process of its own. A run of
+    several syncs gets the process alone: by a tag of one of them, Dagster would let the run wait for that one's others.
     """
-    wanted = {SYNC_ID_TAG: sync.sync_config_id, RUN_ID_TAG: context.run_id}
-    if sync.internal_id == LOCAL_NAMESPACE.internal_id:
+    wanted: dict[str, str] = {}
+    if not runs_several(context):
+        wanted = {SYNC_ID_TAG: sync.sync_config_id, RUN_ID_TAG: context.run_id}
+    if wanted and sync.internal_id == LOCAL_NAMESPACE.internal_id:
         # What other organisations call their syncs is not for everybody who sees these pages.
         wanted[SYNC_NAME_TAG] = sync.name
     process = this_process()
@@ -112,20 +127,21 @@ def tag_run(context: OpExecutionContext, sync: SyncConfiguration) -> None:
         context.instance.add_run_tags(context.run_id, wanted)
 
 
-def sweep_spool(mixsync: MixsyncServices, spool_io: ParquetIOManager, own_run_id: str) -> None:
+def sweep_spool(mixsync: MixsyncServices, spool_io: ParquetIOManager, context: OpExecutionContext) -> None:
     """Remove what ended runs left in the spool."""
     try:
         for run_id in spool_io.spool.folders():
-            if run_id != own_run_id and _ended(mixsync, run_id):
+            if run_id != context.run_id and _ended(mixsync, context.instance, run_id):
                 spool_io.spool.delete(run_id)
     except (OSError, MixsyncError) as error:
         # Tidying may wait for the next run; the work may not.
         logger.warning("the spool could not be tidied: %s", sentence(error))
 
 
-def _ended(mixsync: MixsyncServices, run_id: str) -> bool:
+def _ended(mixsync: MixsyncServices, instance: DagsterInstance, run_id: str) -> bool:
     try:
         return mixsync.store.get_run(run_id).status != "running"
     except NotFound:
-        # Another home's, or begun this very moment.
-        return False
+        # Of several syncs, or another home's, or begun this very moment.
+        run = instance.get_run_by_id(run_id)
+        return run is not None and run.is_finished
