@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -11,7 +11,7 @@ from itertools import islice, pairwise
 
 from mixsync_dagster.errors import ConfigurationError, ProviderUnavailable
 from mixsync_dagster.model.items import Span
-from mixsync_dagster.ports.provider import Page
+from mixsync_dagster.ports.provider import Cursor, Page
 from mixsync_dagster.providers.s3.page_parser import ListedPage
 from mixsync_dagster.providers.s3.pages import ItemBuilder, cursor_of, key_of
 
@@ -22,6 +22,7 @@ HINT_ROWS = 4_000
 """Distance between hints that keeps all parts busy: a part that the consumer has not reached stops at its buffer."""
 MOST_PROPOSED = 32
 """Parts made of the folders of a scope whose distribution is not known yet."""
+TOKENS_KEPT = 16
 _EMPTY_PAGES = 1_000
 
 ListRequest = Callable[[bytes, bytes | None, str | None, bool], ListedPage]
@@ -46,19 +47,53 @@ class Scope:
     only: bytes | None = None
 
 
-class Listing:
-    """Lists one scope of one bucket. `ordered` is the dialect's promise, checked on every page."""
+class Tokens:
+    """The services' own continuation tokens of the last pages that were listed: for going on where no order helps.
 
-    def __init__(self, request: ListRequest, builder: ItemBuilder, scope: Scope, *, ordered: bool) -> None:
+    They are kept in memory only. A service answers a token for minutes, and what it makes of an old one is not known:
+    one that took it for the end of the listing would make everything behind it look removed.
+    """
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[Cursor, str] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def keep(self, cursor: Cursor, token: str) -> None:
+        """Remember what continues behind a page; the oldest is forgotten."""
+        with self._lock:
+            self._kept[cursor] = token
+            self._kept.move_to_end(cursor)
+            if len(self._kept) > TOKENS_KEPT:
+                self._kept.popitem(last=False)
+
+    def behind(self, cursor: Cursor) -> str | None:
+        """Return what continues behind the page of this cursor; None when it is not known here."""
+        with self._lock:
+            return self._kept.get(cursor)
+
+
+class Listing:
+    """Lists one scope of one bucket. `ordered` is the dialect's promise, checked on every page.
+
+    Without it, the service's tokens are kept in `tokens`, so that a listing that broke off can go on.
+    """
+
+    def __init__(
+        self, request: ListRequest, builder: ItemBuilder, scope: Scope, *, ordered: bool, tokens: Tokens | None = None
+    ) -> None:
         self._request = request
         self._builder = builder
         self._scope = scope
         self._ordered = ordered
+        self._tokens = tokens
 
-    def pages(self, after: bytes | None, hints: Sequence[bytes]) -> Iterator[Page]:
-        """Yield the scope behind `after` to its end, in order; `hints` are ascending keys that cut it into parts."""
+    def pages(self, after: bytes | None, hints: Sequence[bytes], token: str | None = None) -> Iterator[Page]:
+        """Yield the scope behind `after` to its end, in order; `hints` are ascending keys that cut it into parts.
+
+        Where no order is promised, `token` says where to go on instead.
+        """
         if not self._ordered or self._scope.only is not None:
-            yield from self._part_pages(Part(after, None))
+            yield from self._part_pages(Part(after, None), token)
             return
         cuts = self._cuts(after, hints)
         if not cuts:
@@ -80,8 +115,8 @@ class Listing:
         inside = {key for key in keys if key.startswith(self._scope.prefix) and key != self._scope.prefix}
         return sorted(key for key in inside if after is None or key > after)
 
-    def _part_pages(self, part: Part) -> Iterator[Page]:
-        position, token, empty = part.after, None, 0
+    def _part_pages(self, part: Part, token: str | None = None) -> Iterator[Page]:
+        position, empty = part.after, 0
         while True:
             prefix = self._scope.only or self._scope.prefix
             listed = self._request(prefix, None if token else position, token, False)
@@ -111,6 +146,8 @@ class Listing:
     def _page(self, listed: ListedPage, after: bytes | None, last: bytes | None, *, scope_done: bool) -> Page:
         items, rejected = self._builder.build(listed)
         cursor = None if scope_done or last is None else cursor_of(last)
+        if self._tokens is not None and not self._ordered and cursor is not None and listed.token is not None:
+            self._tokens.keep(cursor, listed.token)
         return Page(items, cursor, self._span(after, last), rejected)
 
     def _span(self, after: bytes | None, upto: bytes | None) -> Span | None:

@@ -14,7 +14,7 @@ from mixsync_dagster.providers.s3.attributes import metadata_of, tags_of
 from mixsync_dagster.providers.s3.bytes_reader import BytesReader
 from mixsync_dagster.providers.s3.client import S3Client, refusal_of
 from mixsync_dagster.providers.s3.errors import item_error, request_error
-from mixsync_dagster.providers.s3.listing import Listing, Scope
+from mixsync_dagster.providers.s3.listing import Listing, Scope, Tokens
 from mixsync_dagster.providers.s3.page_parser import ListedPage, parse_page
 from mixsync_dagster.providers.s3.pages import ItemBuilder, key_of
 from mixsync_dagster.providers.s3.settings import S3Settings
@@ -48,6 +48,7 @@ class S3Provider:
             ordered_listing=self._ordered,
             attribute_kinds=frozenset({"metadata", "tag"} if row.tagging else {"metadata"}),
         )
+        self._tokens = Tokens()
         self._scope: Scope | None = None
         self._scope_lock = threading.Lock()
 
@@ -79,18 +80,30 @@ class S3Provider:
     def list_pages(self, after: Cursor | None = None, *, hints: Sequence[str] = ()) -> Iterator[Page]:
         """Yield the listing behind `after`; see the port. Parts are listed at once between hints about HINT_ROWS apart.
 
-        Raises CursorExpired for a foreign position, and for any position where the dialect promises no order.
+        Raises CursorExpired for a foreign position, and where the dialect promises no order for any that is not of one
+        of the last pages that this provider gave, or whose continuation the service refuses.
         """
         scope = self._found_scope()
-        start = None
+        start = token = None
         if after is not None:
-            if not self._ordered:
-                raise CursorExpired("This service's listing has no order to go on from; the listing starts again.")
             start = key_of(after, scope.prefix if scope.only is None else b"")
+            token = None if self._ordered else self._tokens.behind(after)
+            if not self._ordered and token is None:
+                raise CursorExpired("This service's listing has no order to go on from; the listing starts again.")
         prefix = self._builder.id_prefix
         cuts = [hint.removeprefix(prefix).encode() for hint in hints if hint.startswith(prefix)]
-        listing = Listing(self._list_scope, self._builder, scope, ordered=self._ordered)
-        yield from listing.pages(start, cuts)
+        listing = Listing(self._list_scope, self._builder, scope, ordered=self._ordered, tokens=self._tokens)
+        if token is None:
+            yield from listing.pages(start, cuts)
+            return
+        pages = listing.pages(start, cuts, token)
+        try:
+            first = next(pages)
+        except ConfigurationError:
+            # What was accepted a moment ago is only refused for the sake of the token.
+            raise CursorExpired("The service has forgotten where the listing was; it starts again.") from None
+        yield first
+        yield from pages
 
     def read(self, item: SourceItem) -> Iterator[bytes]:
         """Yield the object's bytes: one chunk up to 1 MiB, else chunks of about 1 MiB."""

@@ -112,6 +112,11 @@ def test_providers_of_one_connection_assume_a_role_once(lying_server):
         b"</AssumeRoleResult></AssumeRoleResponse>",
     )
     settings = role_settings(lying_server)
-    for one in (settings, settings, replace(settings, connection_id="conn_2"), replace(settings, external_id="outside-1")):
+    for one in (
+        settings,
+        settings,
+        replace(settings, connection_id="conn_2"),
+        replace(settings, external_id="outside-1"),
+    ):
         assert key_source(one, SystemClock()).current().access_key_id == "ASIA"
     assert len(lying_server.seen) == 3

@@ -97,7 +97,7 @@ class TestThroughTheProxy:
             whole = not isinstance(fault, CorruptByte)
             checked.proxy.add(fault, probability=0.03, when=lambda request, whole=whole: whole or not request.query)
         for _ in range(4):
-            # A listing without an order starts again after a fault, and after three starts with the next run.
+            # A listing whose page fails for longer than the patience lasts goes on with the next run.
             with contextlib.suppress(Throttled, CursorExpired):
                 checked.run()
             checked.require_no_wrong_blob()
