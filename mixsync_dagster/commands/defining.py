@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mixsync_dagster.commands.auditing import note
 from mixsync_dagster.commands.shared import JsonFlag, opened
 
 if TYPE_CHECKING:
@@ -39,12 +41,14 @@ def apply(
 
     Everything is checked first: a bad file changes nothing. The same files twice change nothing. New and changed
     connections, and the source paths of new syncs, are tested at their providers, each for MIXSYNC_CHECK_SECONDS (10)
-    at most.
+    at most. Hosted buckets are asked for their schemas, which the mappings of their syncs have to fit.
     """
     from mixsync_dagster.commands import output
     from mixsync_dagster.commands.failures import say
     from mixsync_dagster.control.definitions import apply_definitions
+    from mixsync_dagster.control.planned import UNCHANGED
     from mixsync_dagster.control.yaml_files import load_definitions
+    from mixsync_dagster.destinations import schema_at_service
     from mixsync_dagster.settings import environment_value
     from mixsync_dagster.wiring import offered
 
@@ -59,7 +63,11 @@ def apply(
             prune=prune,
             dry_run=dry_run,
             check=None if no_check else services.check_source,
+            check_bucket=None if no_check else partial(schema_at_service, services),
         )
+        for one in () if dry_run else applied.changes:
+            if one.change != UNCHANGED:
+                note(services, f"apply: {one.change}", f"{one.kind} {one.identifier}")
     for warning in applied.warnings:
         say(f"warning: {warning}")
     if json_output:

@@ -137,8 +137,8 @@ def batches(bucket: BucketArgument, limit: Limit = 100, json_output: JsonFlag = 
     if json_output:
         output.print_json_lines(batch_form(batch) for batch in found)
         return
-    columns = ("created", "state", "objects", "task", "submitted", "batch id")
-    rows = ((b.created_at, b.state, b.size, b.task_id, b.submitted_at, b.batch_id) for b in found)
+    columns = ("created", "state", "objects", "task", "processing", "submitted", "batch id")
+    rows = ((b.created_at, b.state, b.size, b.task_id, b.task_status or "", b.submitted_at, b.batch_id) for b in found)
     output.print_table(columns, rows, empty=f"Bucket {bucket} has no batches.")
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from mixsync_dagster.control.bucket_trials import BucketCheck, Filling, try_buckets
 from mixsync_dagster.control.checking import SourceCheck
 from mixsync_dagster.control.owners import LOCAL_OWNER, Owner
 from mixsync_dagster.control.planned import (
@@ -68,6 +69,7 @@ def apply_definitions(
     dry_run: bool = False,
     owner: Owner = LOCAL_OWNER,
     check: SourceCheck | None = None,
+    check_bucket: BucketCheck | None = None,
 ) -> AppliedSet:
     """Create and update what the files define; with `prune`, delete syncs and connections that they do not.
 
@@ -77,7 +79,8 @@ def apply_definitions(
 
     `check` tries, at their providers, connections that are new or changed and the source paths of new syncs, unless the
     connection says `test_before_save: false`. None, as for whoever must not wait for a network (Dagster's load of the
-    code location): nothing is tried and nothing is sent.
+    code location): nothing is tried and nothing is sent. `check_bucket` asks, in the same way, the hosted buckets that
+    new and changed syncs fill, and those that changed, for their schemas.
 
     Only the owner's namespace is looked at and changed; `prune` too leaves everything else as it is.
     """
@@ -89,6 +92,8 @@ def apply_definitions(
         steps = planner.steps(clock, prune=prune)
         if check is not None and attempt == 1:
             warnings += planner.trials().run(check)
+        if check_bucket is not None and attempt == 1:
+            planner.try_buckets(check_bucket)
         try:
             if not dry_run:
                 for step in steps:
@@ -166,6 +171,7 @@ class _Planner:
     def steps(self, clock: Clock, *, prune: bool) -> list[Step]:
         """Return the steps in the order in which they can be written. Raises InvalidInput."""
         self._now = clock.now()
+        self._filling: list[Filling] = []
         within = self.owner.namespace
         self._connections = {c.name: c for c in self.store.list_connections(within=within)}
         self._buckets = {b.bucket_id: b for b in self.store.list_buckets(within=within)}
@@ -266,6 +272,7 @@ class _Planner:
         connection, provider = self._connection_of(definition, request.connection_id)
         bucket = {**self._buckets, **self.document.buckets}[bucket_id]
         check_request(request, provider, bucket, where=definition.where)
+        self._filling.append(Filling(definition, request, provider, bucket))
         return plan_sync(
             self.store,
             request,
@@ -301,6 +308,10 @@ class _Planner:
 
     def _stays(self, connection: StorageConnection) -> bool:
         return not self._prune or connection.name in self.document.connections
+
+    def try_buckets(self, check: BucketCheck) -> None:
+        """Ask the hosted buckets that are filled anew, once the steps are planned. Raises InvalidInput."""
+        try_buckets(self.definitions.buckets, self._filling, self._changes, check)
 
     def trials(self) -> Trials:
         """Return what there is to try, once the steps are planned."""

@@ -12,9 +12,9 @@ from mixsync_dagster.control.references import find_bucket, find_connection
 from mixsync_dagster.errors import FieldProblem, InvalidInput
 from mixsync_dagster.model.buckets import BucketDefinition, Destination
 from mixsync_dagster.model.mapping import SchemaMapping, check_blobs_offered, check_mapping_fits, default_mapping
-from mixsync_dagster.model.paths import parse_source_path
 from mixsync_dagster.model.provider_configs import ProviderType
 from mixsync_dagster.model.provider_filters import check_provider_filters
+from mixsync_dagster.model.provider_kinds import parse_source_path
 from mixsync_dagster.model.schema_fit import check_mapping_fills
 from mixsync_dagster.model.syncs import SyncConfiguration, SyncCreateRequest, SyncUpdateRequest, new_sync, sync_name_for
 from mixsync_dagster.ports.control import ConfigStore, ControlStore

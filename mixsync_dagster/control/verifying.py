@@ -10,6 +10,7 @@ from typing import Protocol, TypeVar
 from mixsync_dagster.control.collecting import PAGE as BLOB_PAGE
 from mixsync_dagster.control.collecting import pages
 from mixsync_dagster.control.findings import Finding, Kind
+from mixsync_dagster.model.buckets import Destination
 from mixsync_dagster.model.identifiers import object_id_for
 from mixsync_dagster.model.objects import Blob
 from mixsync_dagster.model.progress import MAX_RETRIES, DeadLetter
@@ -86,13 +87,15 @@ class Verifier:
             lambda after: store.member_links(sync_id, after=after, limit=PAGE), lambda row: (row.object_id, row.version)
         ):
             yield from _member_findings(sync, member)
+        hosted = self._is_hosted(sync.bucket_id)
         for batch in _paged(lambda after: store.batch_links(sync_id, after=after, limit=PAGE), lambda b: b.batch_id):
-            yield from self._batch_findings(sync, batch)
+            yield from self._batch_findings(sync, batch, hosted=hosted)
         yield from self._leftovers(sync)
         yield from self._dead_letters(sync)
 
     def _objects(self, bucket_id: str, sync_config_id: str | None) -> Iterator[Finding]:
         syncs = {sync.sync_config_id: sync for sync in self.store.list_syncs(bucket_id=bucket_id)}
+        hosted = self._is_hosted(bucket_id)
         after: str | None = None
         while page := self.store.object_links(bucket_id, sync_config_id=sync_config_id, after=after, limit=PAGE):
             after = page[-1].object_id
@@ -100,7 +103,8 @@ class Verifier:
             for link in page:
                 sync = syncs.get(link.sync_config_id)
                 yield from _object_findings(sync, bucket_id, link)
-                for blob in link.blobs:
+                # What another service keeps, it answers for.
+                for blob in () if hosted else link.blobs:
                     yield from self._blob_findings(sync, link, blob, recorded)
 
     def _blob_findings(
@@ -119,7 +123,10 @@ class Verifier:
         elif sampled(blob.sha256, self.data_percent) and not self.blobs.verify(blob.sha256):
             yield Finding(Kind.BLOB_DAMAGED, name, blob.sha256, f"the bytes of the blob {of} do not hash to its name")
 
-    def _batch_findings(self, sync: SyncConfiguration, batch: BatchLink) -> Iterator[Finding]:
+    def _is_hosted(self, bucket_id: str) -> bool:
+        return self.store.get_bucket(bucket_id).destination is not Destination.EMBEDDED
+
+    def _batch_findings(self, sync: SyncConfiguration, batch: BatchLink, *, hosted: bool) -> Iterator[Finding]:
         name = f"batch {batch.batch_id}"
         submitted = batch.state == "submitted"
         if batch.members != batch.size:
@@ -131,7 +138,7 @@ class Verifier:
         if submitted and batch.in_outbox:
             told = f"{name} is submitted and still in the outbox"
             yield Finding(Kind.OUTBOX_LEFT, sync.name, batch.batch_id, told)
-        if submitted and self.manifest_of(batch.batch_id) is None:
+        if submitted and not hosted and self.manifest_of(batch.batch_id) is None:
             told = f"{name} is submitted and its manifest is gone"
             yield Finding(Kind.MANIFEST_MISSING, sync.name, batch.batch_id, told)
 

@@ -66,7 +66,7 @@ class StorageConnectionCreateRequest(Model):
         description="Name of the connection, unique, 1 to 100 characters.", examples=["media-s3", "Marketing Drive"]
     )
     provider_type: ProviderType = Field(
-        description="google_drive, s3, snowflake, sharepoint or tigris; decides what provider_config holds."
+        description=f"One of {', '.join(ProviderType)}; decides what provider_config holds."
     )
     provider_config: ProviderConfig = Field(
         description="Settings of the provider and its credentials. Credentials are encrypted where they are stored and "

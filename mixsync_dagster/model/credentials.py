@@ -202,18 +202,6 @@ SharePointCredentials = Annotated[
 SnowflakeCredentials = Annotated[
     SnowflakeKeyPairCredentials | SnowflakeUsernamePasswordCredentials, Field(discriminator="type")
 ]
-Credentials = (
-    S3AccessKeyCredentials
-    | S3RoleCredentials
-    | TigrisAccessKeyCredentials
-    | GoogleDriveServiceAccountCredentials
-    | GoogleDriveOAuthCredentials
-    | SharePointClientCredentials
-    | SharePointCertificateCredentials
-    | SharePointDelegatedCredentials
-    | SnowflakeKeyPairCredentials
-    | SnowflakeUsernamePasswordCredentials
-)
 AnyCredentials = TypeVar("AnyCredentials", bound=Model)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
-from types import MappingProxyType
 from typing import Annotated, Any, Literal, Self
 
 import re2
@@ -13,6 +12,7 @@ from pydantic import AfterValidator, Field, model_validator
 from mixsync_dagster.errors import FieldProblem, InvalidInput
 from mixsync_dagster.model.base import Flag, Json, Model, Text, field_not_accepted, not_accepted
 from mixsync_dagster.model.provider_configs import ProviderType
+from mixsync_dagster.model.provider_kinds import KINDS
 
 MAX_REGEX_CHARS = 512
 MIN_SEGMENT, MAX_SEGMENT = -1024, 1023
@@ -303,27 +303,12 @@ class SchemaMapping(Model):
         return frozenset(entry.source.type for entry in self.mappings.values())
 
 
-_EVERYWHERE = frozenset({"file", "filename_regex", "constant"})
-_S3_SOURCES = _EVERYWHERE | {"folder_path", "tag", "metadata"}
-
-SOURCES: Mapping[ProviderType, frozenset[str]] = MappingProxyType(
-    {
-        ProviderType.S3: _S3_SOURCES,
-        ProviderType.TIGRIS: _S3_SOURCES,
-        ProviderType.GOOGLE_DRIVE: _EVERYWHERE | {"folder_path", "drive_property"},
-        ProviderType.SHAREPOINT: _EVERYWHERE | {"folder_path", "sharepoint_column"},
-        ProviderType.SNOWFLAKE: _EVERYWHERE | {"column"},
-    }
-)
-"""Which kinds of source each provider has."""
-
-
 def default_mapping(provider: ProviderType) -> SchemaMapping:
     """Return the mapping of a sync that gives none: the file as blob `content`.
 
-    For Snowflake it is empty, which there means: every column becomes a field of its name in lower case.
+    For rows of a table it is empty, which there means: every column becomes a field of its name in lower case.
     """
-    if provider is ProviderType.SNOWFLAKE:
+    if KINDS[provider].columns_by_default:
         return SchemaMapping(mappings={})
     content = BlobMappingEntry(target_type="blob", source=FileSource(type="file"))
     return SchemaMapping(mappings={"content": content})
@@ -331,7 +316,7 @@ def default_mapping(provider: ProviderType) -> SchemaMapping:
 
 def check_mapping_fits(mapping: SchemaMapping, provider: ProviderType, *, where: str = "schema_mapping") -> None:
     """Return if the provider has every source of the mapping. Raises InvalidInput naming entries that do not fit."""
-    offered = SOURCES[provider]
+    offered = KINDS[provider].sources
     problems = []
     for target, entry in mapping.mappings.items():
         kind = entry.source.type

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 
 from mixsync_dagster.errors import InvalidInput
-from mixsync_dagster.model.provider_configs import ProviderType
 
 MAX_KEY_BYTES = 1024
 """Longest object key of S3, in bytes of UTF-8."""
@@ -71,16 +68,6 @@ class SnowflakeTable:
         """The name for a statement, every part in quotes."""
         parts = (part for part in (self.database, self.schema, self.table) if part is not None)
         return ".".join('"' + part.replace('"', '""') + '"' for part in parts)
-
-
-SourcePath = S3Path | DrivePath | SharePointPath | SnowflakeTable
-
-
-def parse_source_path(provider: ProviderType, source_path: str, *, field: str = "source_path") -> SourcePath:
-    """Return the parts of a source path. Raises InvalidInput, naming `field`, when it is not of the provider's form."""
-    if "\x00" in source_path:
-        raise InvalidInput.of(field, source_path.replace("\x00", "\\0"), "a path without NUL characters")
-    return _PARSERS[provider](source_path, field)
 
 
 def parse_s3_path(source_path: str, field: str = "source_path") -> S3Path:
@@ -154,14 +141,3 @@ def _is_address(bucket: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-_PARSERS: Mapping[ProviderType, Callable[[str, str], SourcePath]] = MappingProxyType(
-    {
-        ProviderType.S3: parse_s3_path,
-        ProviderType.TIGRIS: parse_s3_path,
-        ProviderType.GOOGLE_DRIVE: parse_drive_path,
-        ProviderType.SHAREPOINT: parse_sharepoint_path,
-        ProviderType.SNOWFLAKE: parse_snowflake_path,
-    }
-)

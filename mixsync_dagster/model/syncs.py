@@ -27,6 +27,7 @@ from mixsync_dagster.model.connections import LastError
 from mixsync_dagster.model.filters import FileFilters
 from mixsync_dagster.model.mapping import SchemaMapping
 from mixsync_dagster.model.provider_configs import ProviderType
+from mixsync_dagster.model.provider_kinds import filters_in_words, paths_in_words
 from mixsync_dagster.model.status import SYNC_MOVES, TaskStatus
 
 INTERVAL_SECONDS = (30, 900)
@@ -107,9 +108,7 @@ class _SyncSettings(Model):
     source_path: Annotated[
         str, Text(accepted="a path at the provider, such as bucket/prefix, a folder id, /sites/Site or DB.SCHEMA.TABLE")
     ] = Field(
-        description="What to sync. s3, tigris: bucket or bucket/prefix. google_drive: folder id or /folder/path. "
-        "sharepoint: /sites/Site/Library/folder. snowflake: DATABASE.SCHEMA.TABLE, or less where the connection has "
-        "defaults.",
+        description=f"What to sync. {paths_in_words()}",
         examples=["my-bucket/videos", "0AH-Xabc123", "PROD.PUBLIC.CUSTOMERS"],
     )
     sync_mode: SyncModeWord = Field(
@@ -145,8 +144,8 @@ class _SyncSettings(Model):
     )
     provider_filters: JsonMapping | None = Field(
         default=None,
-        description="Narrows the provider's listing itself, before file_filters. s3, tigris: {prefix}, the beginning "
-        "of keys below the source path; google_drive: {shared_drive_id}. None: nothing is narrowed.",
+        description=f"Narrows the provider's listing itself, before file_filters. {filters_in_words()}. "
+        "None: nothing is narrowed.",
         examples=[{"prefix": "videos/"}],
     )
     batch_collection_ids: tuple[Identifier, ...] | None = Field(

@@ -13,6 +13,7 @@ from mixsync_dagster.errors import MixsyncError
 from mixsync_dagster.orchestration import assets, jobs, sensors, upkeep
 from mixsync_dagster.orchestration.bucket_io import BucketObjectsIOManager
 from mixsync_dagster.orchestration.parquet_io import ParquetIOManager
+from mixsync_dagster.orchestration.processing import batch_processing
 from mixsync_dagster.orchestration.reaping import Ours, reaper
 from mixsync_dagster.orchestration.resources import MixsyncServices, S3ConnectionResource
 from mixsync_dagster.orchestration.running import SERVICES_KEY, SPOOL_KEY, end_run
@@ -48,6 +49,7 @@ def definitions_of(snapshot: Snapshot, mixsync: MixsyncServices) -> Definitions:
     sync_bucket, probe_syncs = jobs.sync_bucket_job(), jobs.probe_syncs_job()
     collect_garbage = upkeep.collect_garbage_job()
     sync_jobs = {sync.sync_config_id: assets.sync_job(sync) for sync in named}
+    named_assets = {sync.sync_config_id: SyncTranslator(sync).asset_key for sync in named}
     automations: list[Any] = [sensors.automation(sync, sync_jobs[sync.sync_config_id], probe_syncs) for sync in named]
     sensed = [one for one in automations if not hasattr(one, "cron_schedule")]
     return Definitions(
@@ -69,7 +71,8 @@ def definitions_of(snapshot: Snapshot, mixsync: MixsyncServices) -> Definitions:
         sensors=[
             sensors.dispatcher(sync_bucket, probe_syncs, list(sync_jobs)),
             reaper(_ours(named)),
-            watcher({sync.sync_config_id: SyncTranslator(sync).asset_key for sync in named}),
+            watcher(named_assets),
+            batch_processing(named_assets),
             *sensed,
         ],
         schedules=[

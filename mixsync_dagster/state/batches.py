@@ -109,7 +109,7 @@ def _seal(
     position: int,
 ) -> Batch:
     sync, micros = lock.sync_config_id, to_micros(now)
-    batch_id = batch_id_for(sync, ((object_id, unescape(version)) for object_id, version, _ in members))
+    batch_id = _new_batch_id(tx, sync, [(object_id, unescape(version)) for object_id, version, _ in members])
     tx.run(_INSERT_BATCH, batch_id, sync, bucket_id, len(members), micros, position)
     # Row by row: no plan of a statement over many rows survives what this transaction does to the index of the pending.
     rows = [(batch_id, object_id, version) for object_id, version, _ in members]
@@ -126,3 +126,15 @@ def _seal(
         created_at=now,
         submitted_at=None,
     )
+
+
+def _new_batch_id(tx: Transaction, sync_config_id: str, members: Sequence[tuple[str, str]]) -> str:
+    """Return an id that follows from the members, and from how often the very same ones were a batch before.
+
+    That is so where another service made all of a batch's objects anew.
+    """
+    batch_id, before = batch_id_for(sync_config_id, members), 0
+    while tx.rows("SELECT 1 FROM batches WHERE batch_id = ?", batch_id):
+        before += 1
+        batch_id = batch_id_for(sync_config_id, [*members, ("", str(before))])
+    return batch_id

@@ -92,7 +92,16 @@ _ASK_FOR_UNSETTLED = """
     UPDATE syncs SET requested_at = ?, pending_full_sync = (pending_full_sync OR feed_cursor IS NOT NULL)
     WHERE NOT paused AND sync_config_id IN (SELECT sync_config_id FROM inventory WHERE duplicate_of IN (:list))
 """
-_KNOWN = "SELECT object_id, version, blobs FROM objects WHERE object_id IN (:list)"
+_KNOWN = "SELECT object_id, version, blobs, remote_object_id FROM objects WHERE object_id IN (:list)"
+# Another service made the object anew in the very version that a batch was submitted with: the new one was in none.
+_UNCOUNT_REMADE = """
+    UPDATE batches SET size = size - 1
+    WHERE state = 'submitted' AND batch_id = (SELECT batch_id FROM batch_items WHERE object_id = ? AND version = ?)
+"""
+_REOPEN_REMADE = """
+    UPDATE batch_items SET batch_id = NULL
+    WHERE object_id = ? AND version = ? AND batch_id IN (SELECT batch_id FROM batches WHERE state = 'submitted')
+"""
 _DROP_CONTENT = "DELETE FROM contents WHERE sha256 = ? AND object_id = ?"
 _DROP_PENDING = "DELETE FROM batch_items WHERE object_id IN (:list) AND batch_id IS NULL"
 _CLOSE_INTENTS = "DELETE FROM intents WHERE sync_config_id = ? AND source_object_id IN (:list)"
@@ -125,6 +134,8 @@ class _Rows:
 
     known: Mapping[str, tuple[str, str]]
     """(version, blobs) as stored before, by object id; tombstoned objects count."""
+    remote: Mapping[str, str]
+    """What another service called them, by object id."""
     objects: dict[str, tuple[Any, ...]] = field(default_factory=dict)
     contents: set[tuple[str, str]] = field(default_factory=set)
     stale_contents: set[tuple[str, str]] = field(default_factory=set)
@@ -132,6 +143,8 @@ class _Rows:
     members: dict[tuple[str, str], tuple[Any, ...]] = field(default_factory=dict)
     changed: list[str] = field(default_factory=list)
     """Objects that had other content before."""
+    remade: list[tuple[str, str]] = field(default_factory=list)
+    """(object_id, version) of objects that another service has under a new id."""
 
 
 class Commits(StorePart):
@@ -142,7 +155,7 @@ class Commits(StorePart):
         now = self._clock.now()
         micros = to_micros(now)
         with self._fenced(lock) as tx:
-            rows = _Rows(_known(tx, (*step.placed, *step.moved)))
+            rows = _Rows(*_known(tx, (*step.placed, *step.moved)))
             for result in step.placed:
                 _collect(rows, lock, result, micros, for_batches=step.for_batches)
             for result in step.moved:
@@ -222,11 +235,12 @@ class Commits(StorePart):
             tx.run(_CLEAR_INTENTS, lock.sync_config_id, list(object_ids))
 
 
-def _known(tx: Transaction, results: Sequence[PutResult]) -> dict[str, tuple[str, str]]:
+def _known(tx: Transaction, results: Sequence[PutResult]) -> tuple[dict[str, tuple[str, str]], dict[str, str]]:
     if not results:
-        return {}
+        return {}, {}
     found = tx.rows(_KNOWN, [result.object_id for result in results])
-    return {object_id: (version, blobs) for object_id, version, blobs in found}
+    known = {object_id: (version, blobs) for object_id, version, blobs, _ in found}
+    return known, {object_id: remote for object_id, _, _, remote in found if remote is not None}
 
 
 def _collect(rows: _Rows, lock: SyncLock, result: PutResult, micros: int, *, for_batches: bool) -> None:
@@ -245,6 +259,10 @@ def _collect(rows: _Rows, lock: SyncLock, result: PutResult, micros: int, *, for
         rows.stale_contents |= {(blob["sha256"], object_id) for blob in json.loads(known[1])} - contents
     # Present already in a version that was never recorded: a crash took the commit of the put.
     unrecorded = known is None or known[0] != version
+    remote = escape_optional(result.remote_object_id)
+    if remote is not None and rows.remote.get(object_id) != remote:
+        unrecorded = True
+        rows.remade.append((object_id, version))
     if for_batches and (unrecorded or result.status is not PutStatus.ALREADY_PRESENT):
         rows.members[object_id, version] = (object_id, version, lock.sync_config_id, micros)
 
@@ -312,6 +330,8 @@ def _write(tx: Transaction, rows: _Rows, now: datetime) -> None:
     if rows.changed:
         _unsettle_duplicates(tx, rows.changed, now)
         tx.run(_DROP_PENDING, rows.changed)
+    tx.run_many(_UNCOUNT_REMADE, rows.remade)
+    tx.run_many(_REOPEN_REMADE, rows.remade)
     tx.insert(_MEMBERS, [rows.members[key] for key in sorted(rows.members)])
 
 

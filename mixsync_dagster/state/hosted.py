@@ -25,7 +25,8 @@ _UNFINISHED = """
     ORDER BY ask_again_at, batch_id LIMIT ?
 """
 _PROGRESS = """
-    UPDATE batches SET task_status = COALESCE(?, task_status), task_error = ?, ask_again_at = ?, polls = COALESCE(polls, 0) + 1
+    UPDATE batches SET task_status = COALESCE(?, task_status), task_error = ?, ask_again_at = ?,
+        polls = COALESCE(polls, 0) + 1
     WHERE batch_id = ? AND ask_again_at IS NOT NULL
 """
 _STATUSES = """

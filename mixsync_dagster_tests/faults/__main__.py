@@ -11,20 +11,18 @@ import tempfile
 import time
 from pathlib import Path
 
-from mixsync_dagster_tests.faults.campaign import all_caught, random_kills, summary
+from mixsync_dagster_tests.faults.campaign import all_caught, every_freeze, random_kills, summary
 from mixsync_dagster_tests.faults.cases import (
     ENGINE_POINTS,
     POINTS,
     Case,
     FatalItem,
-    Freeze,
     FreezeInTransaction,
     Result,
     Tally,
     carry_out,
     every_point,
 )
-from mixsync_dagster_tests.faults.points import Point
 from mixsync_dagster_tests.faults.trees import Trees, table
 from mixsync_dagster_tests.faults.worlds import Database, Lab
 from mixsync_dagster_tests.support.postgres import running_postgres
@@ -38,6 +36,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m mixsync_dagster_tests.faults", description=__doc__)
     parser.add_argument("--kills", type=int, help="kills of workers at random moments (1000, unless trees are killed)")
     parser.add_argument("--trees", type=int, default=0, help="kills of whole process trees at random moments (0)")
+    parser.add_argument("--freezes", type=int, default=len(ENGINE_POINTS), help="freezes on each database (13)")
     parser.add_argument("--seed", type=int, default=0, help="where the random moments begin (0)")
     parser.add_argument("--write", action="store_true", help="put the counts into the README beside this file")
     given = parser.parse_args()
@@ -46,7 +45,7 @@ def main() -> int:
     if given.trees:
         good &= _trees(given.trees, given.seed, write=given.write)
     if kills is not None:
-        good &= _workers(kills, given.seed, write=given.write)
+        good &= _workers(kills, given.freezes, given.seed, write=given.write)
     return int(not good)
 
 
@@ -59,7 +58,7 @@ def _trees(count: int, seed: int, *, write: bool) -> bool:
     return not any(one.findings for one in rounds)
 
 
-def _workers(kills: int, seed: int, *, write: bool) -> bool:
+def _workers(kills: int, freezes: int, seed: int, *, write: bool) -> bool:
     """Kill and freeze single workers, seed the bugs, and return whether nothing was found and each bug was seen."""
     began = time.monotonic()
     tallies: dict[str, Tally] = {}
@@ -69,8 +68,7 @@ def _workers(kills: int, seed: int, *, write: bool) -> bool:
             tallies[f"every point x 3, `mixsync run`, {database}"] = carry_out(lab, points, _told)
             points = every_point(["engine"], database, "dagster")
             tallies[f"points x 3, `dagster job execute`, {database}"] = carry_out(lab, points, _told)
-            freezes = [Freeze(Point("engine", name), database) for name in ENGINE_POINTS]
-            tallies[f"freeze, takeover, wake, {database}"] = carry_out(lab, freezes, _told)
+            tallies[f"freeze, takeover, wake, {database}"] = carry_out(lab, every_freeze(lab, freezes, database), _told)
         others: list[Case] = [FatalItem("sqlite"), FatalItem("postgres"), FreezeInTransaction()]
         tallies["an item that ends workers; freeze inside a transaction"] = carry_out(lab, others, _told)
         tallies["random moments, both databases"] = random_kills(

@@ -5,8 +5,10 @@ from __future__ import annotations
 import copy
 import itertools
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import cycle, islice
 
 from mixsync_dagster_tests.faults.cases import (
     ENGINE_POINTS,
@@ -76,6 +78,16 @@ def all_caught(lab: Lab, told: Callable[[str, str | None], None] = lambda _n, _c
         return dict(pool.map(one, MUTANTS))
 
 
+def every_freeze(lab: Lab, count: int, database: Database) -> list[Freeze]:
+    """Return so many freezes, at every passing of every point in turn: first the first one of each, then the second."""
+    with lab.world("sqlite") as world:
+        trace = world.home / "trace"
+        world.start(world.plan(trace=str(trace))).wait()
+        passed = Counter(line.partition("\t")[2] for line in trace.read_text().splitlines() if line[:7] == "engine\t")
+    points = sorted((number, name) for name in ENGINE_POINTS for number in range(1, passed[name] + 1))
+    return [Freeze(Point("engine", name, number), database) for number, name in islice(cycle(points), count)]
+
+
 def random_kills(
     lab: Lab,
     kills: int,
@@ -103,7 +115,7 @@ def random_kills(
     with ThreadPoolExecutor(WORKERS_AT_ONCE) as pool:
         while tally.total("kills") < kills and len(tally.bad) < _ENOUGH_FINDINGS:
             missing = kills - tally.total("kills")
-            tally.results += pool.map(one, itertools.islice(numbers, min(max(missing // 3, 1), 40)))
+            tally.results += pool.map(one, islice(numbers, min(max(missing // 3, 1), 40)))
     return tally
 
 

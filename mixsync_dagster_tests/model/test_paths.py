@@ -5,8 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mixsync_dagster.errors import InvalidInput
-from mixsync_dagster.model.paths import DrivePath, S3Path, SharePointPath, SnowflakeTable, parse_source_path
+from mixsync_dagster.model.paths import DrivePath, S3Path, SharePointPath, SnowflakeTable
 from mixsync_dagster.model.provider_configs import ProviderType
+from mixsync_dagster.model.provider_kinds import parse_source_path
 from mixsync_dagster_tests.model.samples import QUICK
 
 

@@ -15,7 +15,7 @@ from mixsync_dagster_tests.faults.workers import ForkServer
 from mixsync_dagster_tests.scenarios.drive_world import DriveWorld
 from mixsync_dagster_tests.scenarios.graph_world import GraphWorld
 from mixsync_dagster_tests.scenarios.homes import Home, Homes
-from mixsync_dagster_tests.scenarios.snowflake_world import SnowflakeWorld
+from mixsync_dagster_tests.scenarios.snowflake_world import SnowflakeWorld, WatermarkWorld
 from mixsync_dagster_tests.scenarios.storage_worlds import S3World, TigrisWorld
 from mixsync_dagster_tests.scenarios.worlds import World
 from mixsync_dagster_tests.support.postgres import PostgresServer, running_postgres
@@ -54,14 +54,15 @@ def homes(forks: ForkServer, postgres: PostgresServer) -> Iterator[Homes]:
 
 @pytest.fixture
 def make_world(request: pytest.FixtureRequest) -> Callable[[str], World]:
-    """Make a world of a provider; servers are started for the first one that needs them."""
+    """Make a world of a provider, or of a way to follow it; servers are started for the first one that needs them."""
 
     def make(provider: str) -> World:
         if provider in ("s3", "tigris"):
             server: S3Server = request.getfixturevalue("moto_server")
             return S3World(server) if provider == "s3" else TigrisWorld(server)
-        if provider == "snowflake":
-            return SnowflakeWorld(request.getfixturevalue("snowflake_simulator"))
+        if provider.startswith("snowflake"):
+            simulator: SnowflakeSimulator = request.getfixturevalue("snowflake_simulator")
+            return SnowflakeWorld(simulator) if provider == "snowflake" else WatermarkWorld(simulator)
         return DriveWorld() if provider == "google_drive" else GraphWorld()
 
     return make

@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Any
 
 from mixsync_dagster.testing.drive_simulator import MY_DRIVE, DriveSimulator
-from mixsync_dagster_tests.scenarios.worlds import WAIT_SECONDS, Item, World
+from mixsync_dagster_tests.scenarios.worlds import PAGE_ROWS, WAIT_SECONDS, Item, World
 
 _READS = ("files.media", "files.export", "files.download")
 
@@ -21,6 +21,7 @@ class DriveWorld(World):
     def __init__(self) -> None:
         super().__init__()
         self.drive = DriveSimulator()
+        self.drive.api.page_rows = PAGE_ROWS
         self._ids = {"": MY_DRIVE}
 
     def close(self) -> None:

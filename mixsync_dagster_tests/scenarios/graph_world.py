@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Any
 
 from mixsync_dagster.testing.graph_simulator import GraphSimulator
-from mixsync_dagster_tests.scenarios.worlds import WAIT_SECONDS, Item, World
+from mixsync_dagster_tests.scenarios.worlds import PAGE_ROWS, WAIT_SECONDS, Item, World
 
 _SIGN_IN = ("discovery", "token")
 
@@ -20,7 +20,7 @@ class GraphWorld(World):
 
     def __init__(self) -> None:
         super().__init__()
-        self.graph = GraphSimulator()
+        self.graph = GraphSimulator(page_size=PAGE_ROWS)
         self._library = self.graph.default_library
 
     def close(self) -> None:

@@ -15,7 +15,22 @@ from mixsync_dagster_tests.scenarios.worlds import SCOPE, Item, World
 
 _DATABASE = "SCENARIOS"
 _NUMBERS = itertools.count()
-_COLUMNS = "(PATH VARCHAR, TEAM VARCHAR, CONTENT BINARY)"
+_COLUMNS = "(PATH VARCHAR, TEAM VARCHAR, CONTENT BINARY, UPDATED_AT TIMESTAMP_TZ)"
+_NOW = "UPDATED_AT = CURRENT_TIMESTAMP()"
+
+
+class _ExpiredSession(Fault):
+    """Refuses statements until somebody signs in anew."""
+
+    def __init__(self, simulator: SnowflakeSimulator, match: str) -> None:
+        self._simulator = simulator
+        self._sign_ins = len(simulator.logins)
+        super().__init__(match, code="390114", message="Authentication token has expired.")
+
+    def __getattribute__(self, name: str) -> Any:
+        if name != "times":
+            return super().__getattribute__(name)
+        return int(len(self._simulator.logins) == self._sign_ins + 1)
 
 
 class SnowflakeWorld(World):
@@ -87,17 +102,17 @@ class SnowflakeWorld(World):
         return f'{_DATABASE}.{self.schema}.{SCOPE.upper()}/["{path}"]'
 
     def break_item(self, path: str) -> str:
-        self._run(f"UPDATE {self._table(path)} SET TEAM = NULL WHERE PATH = ?", path)
+        self._run(f"UPDATE {self._table(path)} SET TEAM = NULL, {_NOW} WHERE PATH = ?", path)
         return "schema_mismatch"
 
     def heal_item(self, path: str) -> None:
-        self._run(f"UPDATE {self._table(path)} SET TEAM = ? WHERE PATH = ?", str(self.items[path].team), path)
+        self._run(f"UPDATE {self._table(path)} SET TEAM = ?, {_NOW} WHERE PATH = ?", str(self.items[path].team), path)
 
     def throttle(self) -> None:
         self.simulator.faults += [Fault("ORDER BY", status=429), Fault(self._reading, status=429)]
 
     def expire_token(self) -> None:
-        self.simulator.faults.append(Fault(self._reading, code="390114", message="Authentication token has expired."))
+        self.simulator.faults.append(_ExpiredSession(self.simulator, self._reading))
 
     def renew_credentials(self) -> None:
         raise NotImplementedError("a run signs in by itself")
@@ -113,18 +128,18 @@ class SnowflakeWorld(World):
 
     def _put(self, path: str, item: Item) -> None:
         self._remove(path)
-        insert = f"INSERT INTO {self._table(path)} SELECT ?, ?, TO_BINARY(?, 'HEX')"
+        insert = f"INSERT INTO {self._table(path)} SELECT ?, ?, TO_BINARY(?, 'HEX'), CURRENT_TIMESTAMP()"
         self._run(insert, path, str(item.team), item.content.hex())
 
     def _move(self, path: str, to: str) -> None:
-        self._run(f"UPDATE {self._table(path)} SET PATH = ? WHERE PATH = ?", to, path)
+        self._run(f"UPDATE {self._table(path)} SET PATH = ?, {_NOW} WHERE PATH = ?", to, path)
 
     def _remove(self, path: str) -> None:
         self._run(f"DELETE FROM {self._table(path)} WHERE PATH = ?", path)
 
     @property
     def _reading(self) -> str:
-        return f"{self._table(SCOPE)} WHERE"
+        return f'{self._table(SCOPE)} WHERE "PATH"'
 
     def _kind(self, sql: str) -> str:
         if "SYSTEM$LAST_CHANGE_COMMIT_TIME" in sql:
@@ -138,3 +153,13 @@ class SnowflakeWorld(World):
 
     def _run(self, sql: str, *binds: str) -> None:
         self._writer.rows(sql, binds)
+
+
+class WatermarkWorld(SnowflakeWorld):
+    """The same table, followed by the column that tells when a row was changed."""
+
+    following = ("--full",)  # rows that are gone have no watermark, and wait for the daily listing
+    quiet_requests = MappingProxyType({"DESCRIBE": 1, "SELECT": 1})
+
+    def connection(self) -> dict[str, Any]:
+        return {**super().connection(), "incremental_column": "UPDATED_AT"}

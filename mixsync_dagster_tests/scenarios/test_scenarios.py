@@ -18,13 +18,15 @@ from mixsync_dagster_tests.scenarios.table import SCENARIOS, Scenario, put_base
 
 WORLDS = (S3World, TigrisWorld, DriveWorld, GraphWorld, SnowflakeWorld)
 PROVIDERS = tuple(world.provider for world in WORLDS)
+WATERMARK = "snowflake by watermark"
 
 pytestmark = pytest.mark.filterwarnings("ignore:Arrow output on a DB-API result:UserWarning")
 
 
 def _cells() -> Iterator[Any]:
-    for scenario, provider, database in product(SCENARIOS, PROVIDERS, ("sqlite", "postgres")):
-        marks = [pytest.mark.slow] if database in scenario.slow_on else []
+    for scenario, provider, database in product(SCENARIOS, (*PROVIDERS, WATERMARK), ("sqlite", "postgres")):
+        slow = database in scenario.slow_on or (provider == WATERMARK and database == "postgres")
+        marks = [pytest.mark.slow] if slow else []
         yield pytest.param(scenario, provider, database, id=f"{scenario.name}-{provider}-{database}", marks=marks)
 
 

@@ -12,6 +12,8 @@ from typing import Any, ClassVar
 
 SCOPE = "in"
 """The folder that is synced; what lies elsewhere is none of the sync's business."""
+PAGE_ROWS = 7
+"""Entries of a page of a listing or log, where the server lets that be chosen: enough for a pass without change."""
 WAIT_SECONDS = 1
 """How long a throttled client is asked to wait."""
 
