@@ -22,13 +22,12 @@ from mixsync_dagster.cli import app
 from mixsync_dagster.model import (
     buckets,
     connections,
-    credentials,
     documents,
     filters,
     mapping,
-    provider_configs,
     syncs,
 )
+from mixsync_dagster.model.provider_kinds import KINDS
 from mixsync_dagster.providers.s3.dialects import DIALECTS
 from mixsync_dagster.settings import SETTING_ROWS
 from mixsync_dagster.wiring import DESTINATIONS, PROVIDERS
@@ -37,27 +36,7 @@ from mixsync_dagster_tests.docs import readme
 NOT_SERVED = "accepted by the model, not served yet"
 
 CONFIGS: dict[str, tuple[type[BaseModel], tuple[type[BaseModel], ...]]] = {
-    "s3": (
-        provider_configs.S3Config,
-        (credentials.S3AccessKeyCredentials, credentials.S3RoleCredentials),
-    ),
-    "tigris": (provider_configs.TigrisConfig, (credentials.TigrisAccessKeyCredentials,)),
-    "google_drive": (
-        provider_configs.GoogleDriveConfig,
-        (credentials.GoogleDriveServiceAccountCredentials, credentials.GoogleDriveOAuthCredentials),
-    ),
-    "sharepoint": (
-        provider_configs.SharePointConfig,
-        (
-            credentials.SharePointClientCredentials,
-            credentials.SharePointCertificateCredentials,
-            credentials.SharePointDelegatedCredentials,
-        ),
-    ),
-    "snowflake": (
-        provider_configs.SnowflakeConfig,
-        (credentials.SnowflakeKeyPairCredentials, credentials.SnowflakeUsernamePasswordCredentials),
-    ),
+    kind.provider.value: (kind.config, kind.credentials) for kind in KINDS.values()
 }
 """Settings and kinds of credentials of each provider."""
 
@@ -106,6 +85,15 @@ def settings() -> str:
     """Return the table of the settings."""
     rows = [(f"`{row.name}`", row.default, row.accepted, row.meaning) for row in SETTING_ROWS]
     return table(("variable", "default", "accepted", "meaning"), rows)
+
+
+def providers() -> str:
+    """Return the table of the providers."""
+    rows = [
+        (f"`{kind.provider}`", kind.reads, "yes" if kind.provider in PROVIDERS else "no", kind.privilege)
+        for kind in KINDS.values()
+    ]
+    return table(("provider", "reads", "served", "least privilege"), rows)
 
 
 def dialects() -> str:
@@ -160,7 +148,7 @@ def bucket_reference() -> str:
     served = ", ".join(f"`{one}`" for one in sorted(DESTINATIONS))
     return "".join(
         (
-            f"A key below `buckets` is the bucket's id. Destinations served: {served}; `mixpeek` is {NOT_SERVED}.\n\n",
+            f"A key below `buckets` is the bucket's id. Destinations served: {served}.\n\n",
             fields_of(buckets.BucketDefinition),
             f"\n`mixpeek`. {_sentence(buckets.MixpeekDestination)}\n\n",
             fields_of(buckets.MixpeekDestination),
@@ -221,6 +209,7 @@ def written() -> dict[str, str]:
     return {
         "commands": commands(),
         "errors": error_tree(),
+        "providers": providers(),
         "dialects": dialects(),
         "connections": connection_reference(),
         "buckets": bucket_reference(),
