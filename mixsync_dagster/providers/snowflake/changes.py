@@ -1,13 +1,15 @@
 """Changes by Snowflake's CHANGES clause: what was inserted, updated and deleted between two times.
 
-Not run against the live service: the tests look at the text of the statements and feed rows of the documented form,
+Not run against the live service: the tests look at the text of the statements and answer rows of the documented form,
 since the server that the tests run against knows neither CHANGES nor time travel.
 
-What is assumed of Snowflake, from its documentation: AT and END take a constant cast to a timestamp; the end is
-included; `INFORMATION => DEFAULT` nets changes, an update being a DELETE and an INSERT; the clause fails for times
-before change tracking was switched on or outside the retention of Time Travel, and then the table is listed in full.
+What is assumed of Snowflake, from its documentation: AT and END take a constant cast to a timestamp, of which they look
+at milliseconds; the end is included; `INFORMATION => DEFAULT` nets changes, an update being a DELETE and an INSERT; the
+clause fails for times before change tracking was switched on or outside the retention of Time Travel, and then the
+table is listed in full. Data is identified by timestamps that may differ slightly from the system's time: an interval
+ends a little before now, so that nothing can still appear in it.
 
-The hand-off: `head` is the server's time, taken before the first listing. The listing shows a later state, so that rows
+The hand-off: `head` is such a time, taken before the first listing. The listing shows a later state, so that rows
 changed in between are seen twice and found unchanged; nothing falls between.
 """
 
@@ -31,7 +33,10 @@ from mixsync_dagster.providers.snowflake.statements import Statement, behind, se
 from mixsync_dagster.providers.snowflake.values import moment
 
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{3,9})?[+-]\d\d:\d\d")
+_BELOW_MILLISECONDS = re.compile(r"(?<=\.\d{3})\d+")
 _INSERT = "INSERT"
+SETTLING_SECONDS = 10
+"""How far behind the server's clock an interval ends."""
 
 
 @dataclass(slots=True)
@@ -55,7 +60,7 @@ class ChangesFeed:
         self._reader = RowReader(shape)
 
     def head(self) -> Cursor:
-        """Return the server's time, by one statement."""
+        """Return the server's time ten seconds ago, by one statement."""
         return self._cursor({"at": self._now()})
 
     def probe(self, after: Cursor) -> Probe:
@@ -73,8 +78,9 @@ class ChangesFeed:
         if key is not None and (not isinstance(key, list) or len(key) != len(self._shape.key)):
             raise CursorExpired("The position does not fit the table's key; the listing starts again.")
         done = self._cursor({"at": end})
-        if begin == end:
-            yield ChangePage(empty_items(), (), done, caught_up=True)
+        if begin >= end:
+            # Both are times of sessions in UTC, which compare as their texts do.
+            yield ChangePage(empty_items(), (), self._cursor({"at": begin}), caught_up=True)
             return
         yield from self._pages(self._rows(self.statement(begin, end, key)), begin, end, done)
 
@@ -138,7 +144,8 @@ class ChangesFeed:
         return source if end is None else f"{source} END(TIMESTAMP => {_constant(end)})"
 
     def _now(self) -> str:
-        return moment(str(self._client.rows("SELECT CURRENT_TIMESTAMP()::VARCHAR")[0][0]))
+        sql = f"SELECT DATEADD(second, -{SETTLING_SECONDS}, CURRENT_TIMESTAMP())::VARCHAR"
+        return _BELOW_MILLISECONDS.sub("", moment(str(self._client.rows(sql)[0][0])))
 
     @staticmethod
     def _time(position: dict[str, Any], name: str) -> str:

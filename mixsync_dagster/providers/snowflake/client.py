@@ -42,7 +42,7 @@ SESSION_PARAMETERS: dict[str, Any] = {
 """Set for every session; QUERY_TAG and STATEMENT_TIMEOUT_IN_SECONDS are added by the connection."""
 
 _ABOUT = (
-    ("certificate", re.compile(r"certificate verify failed|doesn't match", re.IGNORECASE)),
+    ("certificate", re.compile(r"certificate verify failed|\bhostname\b.*\bdoesn't match", re.IGNORECASE)),
     ("role", re.compile(r"\brole\b.*\b(?:not exist|not authorized|not granted)", re.IGNORECASE | re.DOTALL)),
     ("network_policy", re.compile(r"network policy|not allowed to access snowflake", re.IGNORECASE)),
     (

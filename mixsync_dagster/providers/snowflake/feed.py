@@ -3,7 +3,7 @@
 | feed        | where                                      | shows                                              |
 |-------------|--------------------------------------------|----------------------------------------------------|
 | watermark   | `incremental_column` is given              | new and changed rows                               |
-| changes     | else a key, and change tracking is on      | new, changed and deleted rows                      |
+| changes     | else a key, change tracking, Time Travel   | new, changed and deleted rows                      |
 | commits     | else                                       | that something changed: then a full listing tells  |
 | none        | else (the last commit is not told)         | nothing: every look is a full listing              |
 
@@ -133,4 +133,7 @@ class TableFeed:
         schema = type(table)(None, table.database, table.schema or "").quoted
         sql = f"SHOW TABLES LIKE {literal(table.table)} IN SCHEMA {schema}"
         # LIKE knows wildcards and no case, so that the answer may hold other tables too.
-        return bool(self._client.first_named(sql, "change_tracking", {"name": table.table}) == "ON")
+        wanted = {"name": table.table, "change_tracking": "ON"}
+        days = self._client.first_named(sql, "retention_time", wanted)
+        # Without Time Travel every look at the changes would be refused, and everything listed each time.
+        return days is not None and str(days) != "0"

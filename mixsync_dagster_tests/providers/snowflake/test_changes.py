@@ -36,10 +36,17 @@ def told(pages):
     return found, [identity for page in pages for identity in page.removed]
 
 
-def test_the_head_is_the_servers_time():
-    feed, client = feed_over(NOW)
-    assert json.loads(feed.head())["at"] == T1
-    assert [sql for sql, _ in client.sent] == ["SELECT CURRENT_TIMESTAMP()::VARCHAR"]
+@pytest.mark.parametrize(
+    ("told", "at"),
+    [
+        ("2026-01-02 00:00:00.000000000 +0000", T1),
+        ("2026-01-02T00:00:00.123999999+00:00", "2026-01-02T00:00:00.123+00:00"),
+    ],
+)
+def test_the_head_is_the_servers_time_a_little_ago_in_milliseconds(told, at):
+    feed, client = feed_over(("CURRENT_TIMESTAMP", [(told,)]))
+    assert json.loads(feed.head())["at"] == at
+    assert [sql for sql, _ in client.sent] == ["SELECT DATEADD(second, -10, CURRENT_TIMESTAMP())::VARCHAR"]
 
 
 def test_the_statement_names_both_ends_of_the_interval():
@@ -89,10 +96,11 @@ def test_no_change_is_one_empty_page():
     assert (page.items.num_rows, page.removed, page.caught_up) == (0, (), True)
 
 
-def test_an_interval_without_length_is_not_asked_for():
+@pytest.mark.parametrize("time", [T1, "2026-01-02T00:00:00.001+00:00", "2026-01-02T00:00:09+00:00"])
+def test_an_interval_without_length_is_not_asked_for_and_never_goes_back(time):
     feed, client = feed_over(NOW)
-    (page,) = feed.changes(cursor_at(T1, feed))
-    assert page.caught_up
+    (page,) = feed.changes(cursor_at(time, feed))
+    assert (page.caught_up, json.loads(page.cursor)["at"]) == (True, time)
     assert not [sql for sql, _ in client.sent if "CHANGES" in sql]
 
 

@@ -47,14 +47,14 @@ def test_a_process_of_its_own_needs_one_look_at_the_columns_more(table, simulato
     assert len(simulator.texts()) == 2
 
 
-def test_change_tracking_is_asked_for_with_the_exact_name():
-    answers = [("SHOW TABLES", []), ("SYSTEM$", [(5,)])]
-    client = ScriptedClient(*answers)
-    client.first_named = lambda sql, name, wanted: client.sent.append((sql, wanted)) or "ON"
-    client.answers.append(("CURRENT_TIMESTAMP", [("2026-01-01T00:00:00.000000000+0000",)]))
-    feed = TableFeed(client, shape([("ID", "NUMBER(38,0)")], primary_key_columns=("ID",)), SETTINGS)
-    assert json.loads(feed.head())["feed"] == "changes"
-    assert client.sent[0] == ('SHOW TABLES LIKE \'T\' IN SCHEMA "DB"."S"', {"name": "T"})
+@pytest.mark.parametrize(("days", "feed"), [("1", "changes"), (90, "changes"), ("0", "commits"), (None, "commits")])
+def test_changes_are_followed_where_they_are_tracked_and_kept(days, feed):
+    client = ScriptedClient(("SYSTEM$", [(5,)]), ("CURRENT_TIMESTAMP", [("2026-01-01T00:00:00.000000000+0000",)]))
+    client.first_named = lambda sql, name, wanted: client.sent.append((sql, name, wanted)) or days
+    head = TableFeed(client, shape([("ID", "NUMBER(38,0)")], primary_key_columns=("ID",)), SETTINGS).head()
+    assert json.loads(head)["feed"] == feed
+    wanted = {"name": "T", "change_tracking": "ON"}
+    assert client.sent[0] == ('SHOW TABLES LIKE \'T\' IN SCHEMA "DB"."S"', "retention_time", wanted)
 
 
 def test_a_table_whose_last_commit_is_not_told_is_always_listed():

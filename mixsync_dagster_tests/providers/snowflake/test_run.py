@@ -57,7 +57,8 @@ def test_rows_become_objects_and_follow_their_table(sync, put, tables):
     put(6, "new")
     tables.run("DELETE FROM $ITEMS WHERE ID = 1")
     counters = world.run().counters
-    assert (counters.created, counters.replaced, counters.failed) == (1, 1, 0)
+    assert (counters.created, counters.replaced, counters.removed, counters.failed) == (1, 1, 1, 0)
+    assert sorted(world.objects()) == ["2", "3", "4", "5", "6"]
     assert world.objects()["3"].fields["name"] == "CHANGED"
     assert world.contents()["3"] == b"changed"
 
