@@ -9,6 +9,7 @@ from mixsync_dagster.errors import ConfigurationError, InvalidInput, NotFound, P
 from mixsync_dagster.model.connections import StorageConnection
 from mixsync_dagster.model.provider_configs import ProviderType, SnowflakeSettings
 from mixsync_dagster.model.status import TaskStatus
+from mixsync_dagster.model.tenants import LOCAL_NAMESPACE
 from mixsync_dagster.settings import Settings
 from mixsync_dagster.testing.clock import SimulatedClock
 from mixsync_dagster.wiring import PROVIDERS, Services, offered
@@ -258,3 +259,18 @@ def test_a_process_that_was_refused_holds_back_another_process(services, setting
         pacers["photos"].call(lambda: "asked")
     assert 500 < held_back.value.retry_after_seconds <= 600
     assert pacers["elsewhere"].call(lambda: "asked") == "asked"
+
+
+def test_urls_in_rows_are_fetched_only_where_hosts_are_listed_and_discreetly_for_strangers(tmp_path):
+    home = {"MIXSYNC_HOME": str(tmp_path / "home")}
+    Services.init(Settings.load(home))
+    with Services.open(Settings.load(home)) as services:
+        assert services._fetcher("int_other") is None
+    given = {"MIXSYNC_FETCH_HOSTS": "*", "MIXSYNC_ALLOWED_ADDRESSES": "10.0.0.0/8", "MIXSYNC_FETCH_BYTES": "7"}
+    with Services.open(Settings.load(home | given)) as services:
+        rules = {name: services._fetcher(name)._rules for name in (LOCAL_NAMESPACE.internal_id, "int_other")}
+    assert [one.addresses.discreet for one in rules.values()] == [False, True]
+    for one in rules.values():
+        assert (one.most_bytes, one.most_seconds) == (7, 300.0)
+        assert one.addresses.refusal("10.0.0.1") is None
+        assert one.addresses.refusal("127.0.0.1") == "loopback"
