@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from mixsync_dagster.commands import (
+    auditing,
     controlling,
     dead_letters,
     defining,
@@ -43,6 +44,7 @@ for group in (
     controlling,
     verifying,
     serving,
+    auditing,
 ):
     group.register(app)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from typing import Annotated
@@ -34,6 +34,10 @@ _CHALLENGE = (("WWW-Authenticate", 'Bearer realm="mixsync"'),)
 _SCHEME = HTTPBearer(auto_error=False, description="An API key (sk_...), made by `mixsync keys create`.")
 
 
+CALL = "mixsync_call"
+"""Where the scope of a request keeps its Call, once the caller is known."""
+
+
 @dataclass(frozen=True, slots=True)
 class Serving:
     """What the app serves from."""
@@ -52,6 +56,10 @@ class Call:
     services: Services
     tenant: Tenant
     role: Role
+    key_prefix: str | None = None
+    """The beginning of the caller's key; None: no key was needed."""
+    made: list[str] = field(default_factory=list)
+    """Kind and id of what the request made, for the audit."""
 
     @property
     def store(self) -> TenantStore:
@@ -91,7 +99,7 @@ def _call(request: Request) -> Call:
             # A page of another site, open in a browser on this machine, must not act as its user.
             said = "without a key only requests to and from this machine's own addresses are served; make a key."
             raise ApiError(403, "foreign_host", said)
-        owner, role = LOCAL_OWNER, Role.ADMIN
+        owner, role, prefix = LOCAL_OWNER, Role.ADMIN, None
     else:
         given = [value for name, value in request.scope["headers"] if name == b"authorization"]
         match = _BEARER.fullmatch(given[0].strip()) if len(given) == 1 else None
@@ -101,8 +109,10 @@ def _call(request: Request) -> Call:
             raise ApiError(401, "invalid_key", said, _CHALLENGE)
         if request.scope["route"].path not in _UNCOUNTED:
             serving.limit.count(key.prefix)
-        owner, role = owner_of(key), key.role
-    return Call(serving.services, Tenant(serving.services.store, owner), role)
+        owner, role, prefix = owner_of(key), key.role, key.prefix
+    call = Call(serving.services, Tenant(serving.services.store, owner), role, prefix)
+    request.scope[CALL] = call
+    return call
 
 
 def _narrowed(

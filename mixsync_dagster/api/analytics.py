@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 
-from mixsync_dagster.api import answers
+from mixsync_dagster.api import reports
 from mixsync_dagster.api.access import Viewer
 from mixsync_dagster.api.operations import operation
 from mixsync_dagster.control.analytics import Span, bucket_health
@@ -29,7 +29,7 @@ Hours = Annotated[int, Query(ge=1, le=_MOST_HOURS, description="How many hours b
     "GET",
     "/sync-performance",
     summary="The newest runs of a bucket's syncs, and their sums",
-    answer=answers.SyncPerformance,
+    answer=reports.SyncPerformance,
 )
 def get_sync_performance(
     call: Viewer,
@@ -54,7 +54,7 @@ def get_sync_performance(
 
 
 @operation(
-    router, "GET", "/sync-comparison", summary="A bucket's syncs beside each other", answer=answers.SyncComparison
+    router, "GET", "/sync-comparison", summary="A bucket's syncs beside each other", answer=reports.SyncComparison
 )
 def get_sync_comparison(call: Viewer, bucket_id: str, hours: Hours = _WEEK_HOURS) -> dict[str, Any]:
     """Return the sums of every sync."""
@@ -80,7 +80,7 @@ def get_sync_comparison(call: Viewer, bucket_id: str, hours: Hours = _WEEK_HOURS
     "GET",
     "/health",
     summary="What failed in a bucket's syncs, and which are stuck",
-    answer=answers.BucketHealth,
+    answer=reports.BucketHealth,
 )
 def get_bucket_health(call: Viewer, bucket_id: str, hours: Hours = 24) -> dict[str, Any]:
     """Return the health of a bucket."""

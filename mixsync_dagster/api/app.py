@@ -25,8 +25,10 @@ from mixsync_dagster.api.access import Serving
 from mixsync_dagster.api.failures import ApiError
 from mixsync_dagster.api.gate import Gate
 from mixsync_dagster.api.openapi import describe
+from mixsync_dagster.api.recorded import record
 from mixsync_dagster.api.throttling import RateLimit
 from mixsync_dagster.api.traced import Traced
+from mixsync_dagster.control.auditing import Recorder
 from mixsync_dagster.errors import MixsyncError
 from mixsync_dagster.telemetry import spans_for
 from mixsync_dagster.wiring import Services
@@ -65,6 +67,7 @@ def create_app(services: Services, *, open_access: bool) -> FastAPI:
     app.add_exception_handler(RequestValidationError, failures.answer_bad_parameters)
     if services.settings.traces_url is not None:
         app.add_middleware(Traced, spans=spans_for(services.settings))
-    app.add_middleware(Gate, count=app.state.counter)
+    recorder = Recorder(services.store, services.clock, days=services.settings.audit_days)
+    app.add_middleware(Gate, count=app.state.counter, record=partial(record, recorder))
     app.openapi = partial(describe, app)  # type: ignore[method-assign]  # how FastAPI says to do it
     return app

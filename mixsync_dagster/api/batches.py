@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import islice
 from typing import Any
 
@@ -35,6 +36,9 @@ def list_batches(call: Viewer, bucket_id: str, pages: Pages, body: JsonBody) -> 
     """List batches."""
     bucket = call.tenant.bucket(bucket_id)
     asked = optional(requests.ListBatchesRequest, body)
+    # Older clients page this list by its body.
+    offset = pages.offset if asked.offset is None or pages.after is not None else asked.offset
+    pages = replace(pages, limit=asked.limit or pages.limit, offset=offset)
     sync_id = asked.sync_config_id
     wanted = BatchFilter(
         state=None if asked.status is None else batch_state(asked.status),

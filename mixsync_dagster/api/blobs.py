@@ -14,6 +14,7 @@ from mixsync_dagster.api.access import Viewer
 from mixsync_dagster.api.failures import ApiError
 from mixsync_dagster.api.operations import errors_told
 from mixsync_dagster.errors import NotFound
+from mixsync_dagster.model.validation import shown
 
 router = APIRouter(prefix="/v1/buckets/{bucket_id}/objects/{object_id}/blobs", tags=["Buckets"])
 
@@ -49,7 +50,7 @@ def read_blob(
     stored = call.tenant.object(call.tenant.bucket(bucket_id), object_id)
     blob = next((one for one in stored.blobs if one.property == blob_property), None)
     if blob is None:
-        raise NotFound(f"the object has no blob {blob_property[:100]} here.")
+        raise NotFound(f"the object has no blob {shown(blob_property)} here.")
     etag = f'"{blob.sha256}"'
     headers = {
         "ETag": etag,
@@ -69,7 +70,7 @@ def read_blob(
     blobs = call.services.open_blobs()
     if not blobs.exists(blob.sha256):
         blobs.close()
-        raise NotFound(f"the bytes of blob {blob_property[:100]} are not here; `mixsync verify` says more.")
+        raise NotFound(f"the bytes of blob {shown(blob_property)} are not here; `mixsync verify` says more.")
 
     def chunks() -> Iterator[bytes]:
         try:

@@ -11,7 +11,7 @@ from fastapi import Depends, Request
 from mixsync_dagster.api.failures import ApiError
 from mixsync_dagster.errors import FieldProblem, InvalidInput
 from mixsync_dagster.model.base import Model
-from mixsync_dagster.model.validation import parse
+from mixsync_dagster.model.validation import parse, shown
 
 MAX_BODY_BYTES = 1024 * 1024
 MAX_LIST = 10_000
@@ -70,7 +70,7 @@ def _without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, value in pairs:
         if key in found:
-            raise ApiError(400, "key_twice", f"the key {key[:100]} is given twice in one object; give it once.")
+            raise ApiError(400, "key_twice", f"the key {shown(key)} is given twice in one object; give it once.")
         found[key] = value
     return found
 

@@ -44,6 +44,7 @@ def create_bucket(call: Editor, body: JsonBody, once: Repeatable) -> Any:
             description=asked.description,
             metadata=asked.metadata,
         )
+        call.made.append(f"bucket {made.bucket_id}")
         return bucket_answer(made, object_count=0)
 
     return once(reserve=new_bucket_id, make=make, find=lambda bucket_id: _counted(call, call.tenant.bucket(bucket_id)))

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
 from fastapi import APIRouter
 
 from mixsync_dagster.api import answers, requests
-from mixsync_dagster.api.access import Admin, Call
+from mixsync_dagster.api.access import Admin
 from mixsync_dagster.api.bodies import JsonBody, optional, patch, required
 from mixsync_dagster.api.operations import operation
 from mixsync_dagster.api.paging import Pages, part_of, timed_key, told
@@ -21,7 +20,6 @@ from mixsync_dagster.wiring import offered
 
 PREFIXES = ("/v1/organizations/connections", "/v1/connections")
 
-_LOG = logging.getLogger(__name__)
 _ONE = "/{connection_identifier}"
 
 
@@ -93,7 +91,7 @@ def create_connection(call: Admin, body: JsonBody, once: Repeatable) -> Any:
             check_reach=call.check_reach,
             connection_id=connection_id,
         )
-        _tell(call, "created", made.connection_id)
+        call.made.append(f"connection {made.connection_id}")
         return made.public_dict()
 
     return once(reserve=new_connection_id, make=make, find=lambda made: call.tenant.connection(made).public_dict())
@@ -118,7 +116,6 @@ def update_connection(call: Admin, connection_identifier: str, body: JsonBody) -
     found = call.tenant.connection(connection_identifier)
     update = patch(StorageConnectionUpdateRequest, body)
     changed = connections.update_connection(call.store, found, update, now=call.now, check_reach=call.check_reach)
-    _tell(call, "changed", changed.connection_id)
     return changed.public_dict()
 
 
@@ -126,7 +123,6 @@ def delete_connection(call: Admin, connection_identifier: str) -> dict[str, str]
     """Archive a connection; all values are text, for the vendor's client declares them so."""
     found = call.tenant.connection(connection_identifier)
     call.store.delete_connection(found.connection_id)
-    _tell(call, "archived", found.connection_id)
     return {"message": "Connection archived", "connection_id": found.connection_id}
 
 
@@ -136,10 +132,5 @@ def check_connection(call: Admin, connection_identifier: str) -> dict[str, Any]:
     tested = connections.check_stored(
         call.store, found, config_of=call.services.connection_config, check=call.check_source
     )
-    _tell(call, "tested", found.connection_id)
     details = None if tested.source_path is None else {"source_path": tested.source_path}
     return {"success": tested.success, "message": tested.message, "details": details}
-
-
-def _tell(call: Call, done: str, connection_id: str) -> None:
-    _LOG.info("connection %s was %s by %s", connection_id, done, call.owner.user_id)

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 
-from mixsync_dagster.api import answers
+from mixsync_dagster.api import reports
 from mixsync_dagster.api.access import Viewer
 from mixsync_dagster.api.failures import invalid_query
 from mixsync_dagster.api.forms import outcome_answer
@@ -37,25 +37,31 @@ def plan(call: Viewer, bucket_id: str, sync_config_id: str) -> dict[str, Any]:
         tools.close()
 
 
-@operation(router, "GET", "/plan", summary=_PLAN, answer=answers.Plan)
+@operation(router, "GET", "/plan", summary=_PLAN, answer=reports.Plan)
 def plan_run(call: Viewer, bucket_id: str, sync_config_id: str) -> dict[str, Any]:
     """Plan a run."""
     return plan(call, bucket_id, sync_config_id)
 
 
-@operation(router, "POST", "/plan", summary=_PLAN, answer=answers.Plan)
+@operation(router, "POST", "/plan", summary=_PLAN, answer=reports.Plan)
 def plan_run_by_post(call: Viewer, bucket_id: str, sync_config_id: str) -> dict[str, Any]:
     """Plan a run."""
     return plan(call, bucket_id, sync_config_id)
 
 
-@operation(router, "GET", "/explain", summary="Tell why an item is or is not in the bucket", answer=answers.Explanation)
+@operation(router, "GET", "/explain", summary="Tell why an item is or is not in the bucket", answer=reports.Explanation)
 def explain(
     call: Viewer,
     bucket_id: str,
     sync_config_id: str,
     path: Annotated[
-        str, Query(min_length=1, max_length=4096, description="The item's path at its source, or its source object id.")
+        str,
+        Query(
+            min_length=1,
+            max_length=4096,
+            description="The item's path at its source, or its source object id.",
+            examples=["films/a.txt"],
+        ),
     ],
     from_source: Annotated[
         bool, Query(description="Whether the source is listed too, for half a minute at most.")
@@ -76,7 +82,7 @@ def explain(
     "GET",
     "/runs/{sync_job_id}/report",
     summary="Tell what a run did with each item",
-    answer=answers.RunReport,
+    answer=reports.RunReport,
 )
 def report_run(call: Viewer, bucket_id: str, sync_config_id: str, sync_job_id: str, pages: Pages) -> dict[str, Any]:
     """Report on a run, by its id or by the id that trigger answered with."""

@@ -7,6 +7,7 @@ import re
 import secrets
 from collections.abc import Callable
 
+from starlette.concurrency import run_in_threadpool
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mixsync_dagster.api.failures import error_answer
@@ -27,9 +28,12 @@ class AnswerBroken(MixsyncError):
 class Gate:
     """The outermost layer of the app."""
 
-    def __init__(self, app: ASGIApp, *, count: Callable[[Scope, int], None]) -> None:
+    def __init__(
+        self, app: ASGIApp, *, count: Callable[[Scope, int], None], record: Callable[[Scope, int], None]
+    ) -> None:
         self._app = app
         self._count = count
+        self._record = record
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request; whatever goes wrong becomes an answer."""
@@ -44,6 +48,9 @@ class Gate:
             nonlocal answered
             if message["type"] == "http.response.start":
                 answered = message["status"]
+                if scope["method"] != "GET":
+                    # Before it is told: who has an answer is in the record.
+                    await run_in_threadpool(self._record, scope, answered)
                 given = {name.lower() for name, _ in message["headers"]}
                 added = ((b"x-request-id", request_id.encode()), *_ALWAYS)
                 message["headers"] = [*message["headers"], *(one for one in added if one[0] not in given)]

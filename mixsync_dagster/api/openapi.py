@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from inspect import getmembers, isclass
 from typing import Any
 
@@ -10,7 +11,7 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
-from mixsync_dagster.api import answers, requests
+from mixsync_dagster.api import answers, reports, requests
 from mixsync_dagster.api.failures import ErrorResponse
 from mixsync_dagster.model.connections import StorageConnectionCreateRequest, StorageConnectionUpdateRequest
 from mixsync_dagster.model.syncs import SyncConfiguration, SyncCreateRequest, SyncUpdateRequest
@@ -21,13 +22,25 @@ _DESCRIPTION = (
 )
 
 
+_MAKING = threading.Lock()
+_MADE: dict[str, dict[str, Any]] = {}
+
+
 def describe(app: FastAPI) -> dict[str, Any]:
     """Return the app's OpenAPI document; the same for every app of a version."""
     if app.openapi_schema is None:
-        document = get_openapi(title=app.title, version=app.version, description=_DESCRIPTION, routes=app.routes)
-        document.setdefault("components", {})["schemas"] = _schemas()
-        app.openapi_schema = document
+        # It takes a second: once a process, and not once for each of the requests that come first.
+        with _MAKING:
+            if app.version not in _MADE:
+                _MADE[app.version] = _made(app)
+        app.openapi_schema = _MADE[app.version]
     return app.openapi_schema
+
+
+def _made(app: FastAPI) -> dict[str, Any]:
+    document = get_openapi(title=app.title, version=app.version, description=_DESCRIPTION, routes=app.routes)
+    document.setdefault("components", {})["schemas"] = _schemas()
+    return document
 
 
 def _schemas() -> dict[str, Any]:
@@ -38,7 +51,7 @@ def _schemas() -> dict[str, Any]:
         SyncUpdateRequest,
         *_models(requests),
     ]
-    told: list[type[BaseModel]] = [SyncConfiguration, ErrorResponse, *_models(answers)]
+    told: list[type[BaseModel]] = [SyncConfiguration, ErrorResponse, *_models(answers), *_models(reports)]
     modes: list[tuple[type[BaseModel], JsonSchemaMode]] = [(model, "validation") for model in given]
     modes += [(model, "serialization") for model in told]
     _, schema = models_json_schema(

@@ -8,6 +8,7 @@ from typing import Any
 from fastapi import APIRouter
 from pydantic import BaseModel
 
+from mixsync_dagster.api.examples import EXAMPLES
 from mixsync_dagster.api.failures import Answer
 
 _MEANINGS = {
@@ -48,7 +49,7 @@ def operation(
 
     def add(endpoint: Endpoint) -> Endpoint:
         told = errors_told(*errors, *(_WITH_BODY if request is not None else ()))
-        extra = {} if request is None else {"requestBody": {"required": body_required, **_content(request.__name__)}}
+        extra = {} if request is None else {"requestBody": {"required": body_required, **_body(request.__name__)}}
         router.add_api_route(
             path,
             endpoint,
@@ -77,6 +78,11 @@ def errors_told(*codes: int) -> dict[int | str, dict[str, Any]]:
 def told_as(answer: type[BaseModel]) -> dict[str, Any]:
     """Return what the OpenAPI document says of a success."""
     return {"description": "Done.", **_content(answer.__name__)}
+
+
+def _body(name: str) -> dict[str, Any]:
+    told = {"schema": {"$ref": f"#/components/schemas/{name}"}}
+    return {"content": {"application/json": {**told, "example": EXAMPLES[name]} if name in EXAMPLES else told}}
 
 
 def _content(name: str) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, Field
 
-from mixsync_dagster.model.base import Description, Flag, Metadata, Model, Text, UtcDatetime, not_accepted
+from mixsync_dagster.model.base import Description, Flag, Metadata, Model, Text, UtcDatetime, WholeNumber, not_accepted
 from mixsync_dagster.model.buckets import BucketSchema
 from mixsync_dagster.model.provider_configs import ProviderType
 from mixsync_dagster.model.status import TaskStatus
@@ -113,6 +113,12 @@ class ListBatchesRequest(Model):
         default=None, description="Only in this status: PENDING, COMPLETED or FAILED. None: any."
     )
     sync_config_id: Name | None = Field(default=None, description="Only of this sync of the bucket, by id. None: all.")
+    offset: Annotated[int, WholeNumber(0, 10_000, unit="batches")] | None = Field(
+        default=None, description="Batches before the page, where no cursor is given. None: the query says."
+    )
+    limit: Annotated[int, WholeNumber(1, 1000, unit="batches")] | None = Field(
+        default=None, description="Most batches of the page. None: the query says."
+    )
 
 
 class SubmitBatchRequest(Model):

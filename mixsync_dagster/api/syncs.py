@@ -55,6 +55,7 @@ def create_sync(call: Editor, bucket_id: str, body: JsonBody, once: Repeatable) 
             owner=call.owner,
             sync_config_id=sync_config_id,
         )
+        call.made.append(f"sync {made.sync_config_id}")
         return sync_answer(made)
 
     return once(reserve=new_sync_config_id, make=make, find=lambda made: sync_answer(call.tenant.sync(bucket, made)))

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mixsync_dagster.commands.auditing import note
 from mixsync_dagster.commands.shared import JsonFlag, SyncArgument, opened
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ def pause(
 
     with opened() as services:
         paused = syncs.pause(services.store, find_sync(services.store, sync), reason=reason)
+        note(services, "pause", f"sync {paused.sync_config_id}")
     _tell(paused, json_output, f"Sync {paused.name} is paused ({paused.pause_reason}).")
 
 
@@ -43,6 +45,7 @@ def resume(sync: SyncArgument, json_output: JsonFlag = False) -> None:
     with opened() as services:
         found = find_sync(services.store, sync)
         resumed = syncs.resume(services.store, found)
+        note(services, "resume", f"sync {found.sync_config_id}")
     said = "is active again and due now" if found.paused else "was not paused"
     _tell(resumed, json_output, f"Sync {resumed.name} {said}.")
 
@@ -56,6 +59,7 @@ def unlock(sync: SyncArgument, json_output: JsonFlag = False) -> None:
     with opened() as services:
         found = find_sync(services.store, sync)
         holder = syncs.unlock(services.store, found)
+        note(services, "unlock", f"sync {found.sync_config_id}")
     if json_output:
         output.print_json({"success": True, "was_locked": holder is not None, "previous_worker_id": holder})
         return
@@ -89,6 +93,7 @@ def trigger(
     with opened() as services:
         found = find_sync(services.store, sync)
         triggered = syncs.trigger(services.store, found, full_sync=full)
+        note(services, "trigger", f"sync {found.sync_config_id}")
         status, said = "skipped_already_running", f"Sync {found.name} is running already"
         if not triggered.accepted:
             said += "; a full run follows it." if full else "."

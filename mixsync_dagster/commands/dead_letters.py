@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mixsync_dagster.commands.auditing import note
 from mixsync_dagster.commands.failures import ExitStatus, say
 from mixsync_dagster.commands.shared import PAGE, JsonFlag, Limit, SyncArgument, opened, paged
 
@@ -72,6 +73,7 @@ def dead_letters(
             return
         _refuse_vague(chosen, everything=everything)
         changed = _changed(services, found, action, chosen, reason)
+        note(services, f"dlq {action.value}", f"sync {found.sync_config_id}")
     _tell(found, action, chosen, changed, json_output=json_output)
 
 

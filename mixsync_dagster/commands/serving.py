@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mixsync_dagster.commands.auditing import note
 from mixsync_dagster.commands.failures import CommandFailed
 from mixsync_dagster.commands.shared import JsonFlag, opened
 from mixsync_dagster.errors import InvalidInput
@@ -131,18 +132,21 @@ def keys(
         if action is Action.CREATE:
             if namespace is None:
                 raise InvalidInput.of("--namespace", "nothing", "the id or name of a namespace, e.g. default")
-            _create(ring, namespace, organisation, role, description, json_output=json_output)
+            made = _create(ring, namespace, organisation, role, description, json_output=json_output)
+            note(services, "keys create", f"key {made.prefix}")
         elif action is Action.REVOKE:
             if prefix is None:
                 raise InvalidInput.of("PREFIX", "nothing", "the beginning of a key, as `mixsync keys` lists it")
-            _tell(ring.revoke(prefix), json_output=json_output)
+            revoked = ring.revoke(prefix)
+            note(services, "keys revoke", f"key {revoked.prefix}")
+            _tell(revoked, json_output=json_output)
         else:
             _list(ring, json_output=json_output)
 
 
 def _create(
     ring: KeyRing, namespace: str, organisation: str, role: RoleName, description: str | None, *, json_output: bool
-) -> None:
+) -> ApiKey:
     from mixsync_dagster.commands import output
     from mixsync_dagster.commands.failures import say
     from mixsync_dagster.model.api_keys import Role
@@ -152,9 +156,10 @@ def _create(
     )
     if json_output:
         output.print_json({**_form(key), "key": token})
-        return
+        return key
     output.print_line(token)
     say(f"The key opens {key.namespace_id} as {key.role}; it is shown this once.")
+    return key
 
 
 def _list(ring: KeyRing, *, json_output: bool) -> None:
@@ -183,8 +188,10 @@ def _tell(key: ApiKey, *, json_output: bool) -> None:
 def _rotate(services: Services, *, json_output: bool) -> None:
     from mixsync_dagster.commands import output
     from mixsync_dagster.commands.failures import ExitStatus, say
+    from mixsync_dagster.home import rotate_secret
 
-    done = services.rotate_secret()
+    done = rotate_secret(services.store, services.settings)
+    note(services, "keys rotate-secret")
     facts = {"resealed": done.resealed, "unreadable": sorted(done.unreadable), "finished": done.finished}
     if json_output:
         output.print_json(facts)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mixsync_dagster.ports.clock import Clock
 from mixsync_dagster.state.analytics import Analytics
+from mixsync_dagster.state.audit import Audit
 from mixsync_dagster.state.batches import Batches
 from mixsync_dagster.state.bucket_lists import BucketLists
 from mixsync_dagster.state.catalog import CatalogReads
@@ -60,6 +61,7 @@ class SqlStateStore(
     Collection,
     Keys,
     Sealing,
+    Audit,
 ):
     """Every store of the ports, on SQLite or PostgreSQL.
 

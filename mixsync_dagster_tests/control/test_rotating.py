@@ -11,6 +11,7 @@ import pytest
 
 from mixsync_dagster.control.rotating import rotate
 from mixsync_dagster.errors import ConfigurationError
+from mixsync_dagster.home import rotate_secret
 from mixsync_dagster.model.buckets import BucketDefinition
 from mixsync_dagster.settings import Settings
 from mixsync_dagster.testing.contracts.state_samples import CREDENTIALS, connection
@@ -40,7 +41,7 @@ def keys_in(home):
 def test_everything_is_sealed_with_a_new_key_and_the_old_one_is_gone(services):
     stocked(services)
     [before] = keys_in(services.settings.home)
-    done = services.rotate_secret()
+    done = rotate_secret(services.store, services.settings)
     # The connections, the hosted bucket, and the secret of the API keys.
     assert (done.resealed, done.unreadable, done.finished) == (COUNT + 2, {}, True)
     [after] = keys_in(services.settings.home)
@@ -56,7 +57,7 @@ def test_everything_is_sealed_with_a_new_key_and_the_old_one_is_gone(services):
 
 def test_api_keys_outlive_the_key(services):
     _, token = services.open_keys().create(namespace="media")
-    services.rotate_secret()
+    rotate_secret(services.store, services.settings)
     assert services.open_keys().authenticate(token.encode()) is not None
     with Services.open(services.settings) as others:
         assert others.open_keys().authenticate(token.encode()) is not None
@@ -66,7 +67,7 @@ def test_a_process_that_runs_meanwhile_goes_on(services):
     stocked(services)
     with Services.open(services.settings) as running:
         assert running.store.credentials_of("conn_00") == PLANNED["conn_00"]
-        services.rotate_secret()
+        rotate_secret(services.store, services.settings)
         assert contents(running) == PLANNED
         running.store.save_connection(connection("conn_new", "new"), credentials=CREDENTIALS)
     assert list(services.store.old_seals()) == []
@@ -81,11 +82,11 @@ def test_an_interrupted_pass_goes_on_with_the_same_new_key(services):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        services.rotate_secret(tell=stop)
+        rotate_secret(services.store, services.settings, tell=stop)
     halfway = keys_in(services.settings.home)
     assert len(halfway) == 2
     assert contents(services) == PLANNED
-    done = services.rotate_secret()
+    done = rotate_secret(services.store, services.settings)
     assert (done.resealed, done.finished) == (COUNT + 2 - 5, True)
     assert keys_in(services.settings.home) == halfway[:1]
     assert contents(services) == PLANNED
@@ -94,6 +95,7 @@ def test_an_interrupted_pass_goes_on_with_the_same_new_key(services):
 _ROTATE = """
 import sys
 from pathlib import Path
+from mixsync_dagster.home import rotate_secret
 from mixsync_dagster.settings import Settings
 from mixsync_dagster.wiring import Services
 home = Path(sys.argv[1])
@@ -101,7 +103,7 @@ def tell(number, count):
     print(number, flush=True)
     sys.stdin.readline()
 with Services.open(Settings(home=home, database_url=f"sqlite:///{home / 'state.db'}")) as services:
-    services.rotate_secret(tell=tell)
+    rotate_secret(services.store, services.settings, tell=tell)
 """
 
 
@@ -119,7 +121,7 @@ def test_a_kill_between_any_two_loses_nothing(services, after):
             process.stdin.write("\n")
             process.stdin.flush()
     assert contents(services) == PLANNED
-    assert services.rotate_secret().finished
+    assert rotate_secret(services.store, services.settings).finished
     assert contents(services) == PLANNED
     assert len(keys_in(services.settings.home)) == 1
 
@@ -128,13 +130,13 @@ def test_what_cannot_be_opened_is_told_and_keeps_the_old_key(services):
     stocked(services)
     with services.store._database.write() as tx:
         tx.run("UPDATE connections SET credentials = ? WHERE connection_id = 'conn_03'", b"\x02" + b"x" * 60)
-    done = services.rotate_secret()
+    done = rotate_secret(services.store, services.settings)
     assert list(done.unreadable) == ["conn_03"]
     assert "encrypted with another key" in done.unreadable["conn_03"]
     assert (done.resealed, done.finished) == (COUNT + 1, False)
     assert len(keys_in(services.settings.home)) == 2
     services.store.save_connection(connection("conn_03", "conn_03"), credentials=PLANNED["conn_03"])
-    assert services.rotate_secret().finished
+    assert rotate_secret(services.store, services.settings).finished
     assert contents(services) == PLANNED
 
 
@@ -154,7 +156,7 @@ def test_given_keys_are_exchanged_by_giving_both(tmp_path):
     with Services.open(given(home, second, first)) as both:
         assert contents(both) == PLANNED
         assert both.open_keys().authenticate(token.encode()) is not None
-        assert both.rotate_secret().finished
+        assert rotate_secret(both.store, both.settings).finished
     with Services.open(given(home, second)) as after:
         assert contents(after) == PLANNED
         assert after.open_keys().authenticate(token.encode()) is not None
@@ -165,7 +167,7 @@ def test_the_key_of_the_file_can_be_exchanged_for_a_given_one(services):
     home = services.settings.home
     with Services.open(given(home, "a passphrase of more than thirty-two characters")) as after:
         assert contents(after) == PLANNED
-        assert after.rotate_secret().finished
+        assert rotate_secret(after.store, after.settings).finished
     (home / "secret.key").unlink()
     with Services.open(given(home, "a passphrase of more than thirty-two characters")) as alone:
         assert contents(alone) == PLANNED
