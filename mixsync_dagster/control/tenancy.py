@@ -19,6 +19,7 @@ from mixsync_dagster.model.progress import RunRecord
 from mixsync_dagster.model.status import TaskStatus
 from mixsync_dagster.model.syncs import SyncConfiguration
 from mixsync_dagster.model.tenants import Namespace
+from mixsync_dagster.model.validation import shown
 from mixsync_dagster.ports.control import ConfigStore, ControlStore
 from mixsync_dagster.ports.listing import Listed, ListingStore
 from mixsync_dagster.ports.state import Catalog
@@ -106,7 +107,7 @@ class Tenant:
 
 
 def _absent(kind: str, asked: str) -> str:
-    return f"there is no {kind} {asked[:100]} here."
+    return f"there is no {kind} {shown(asked)} here."
 
 
 @contextmanager
