@@ -6,6 +6,8 @@ Revises: 0009
 
 from __future__ import annotations
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -35,7 +37,7 @@ def downgrade() -> None:
 
 
 def _lay_anew(*, with_rowid: bool) -> None:
-    columns = [
+    columns: list[sa.Column[Any]] = [
         sa.Column("dead_letter_id", sa.Text(), primary_key=True),
         *(sa.Column(name, sa.Text(), nullable=False) for name in _TEXTS),
         sa.Column("retry_count", sa.BigInteger(), nullable=False),
