@@ -73,8 +73,7 @@ class Reaping(StorePart):
         with self._database.read() as tx:
             # Nothing of what was asked for is used up before a run takes the claim up.
             return [
-                Dispatch(sync_config_id, number, Trigger.SCHEDULED, False)
-                for sync_config_id, number in tx.execute(query)
+                Dispatch(row.sync_config_id, row.dispatch_number, Trigger.SCHEDULED, False) for row in tx.execute(query)
             ]
 
     def give_up_claim(self, claim: Dispatch) -> None:
