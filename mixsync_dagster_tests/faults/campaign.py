@@ -8,7 +8,6 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from itertools import cycle, islice
 
 from mixsync_dagster_tests.faults.cases import (
     ENGINE_POINTS,
@@ -85,7 +84,10 @@ def every_freeze(lab: Lab, count: int, database: Database) -> list[Freeze]:
         world.start(world.plan(trace=str(trace))).wait()
         passed = Counter(line.partition("\t")[2] for line in trace.read_text().splitlines() if line[:7] == "engine\t")
     points = sorted((number, name) for name in ENGINE_POINTS for number in range(1, passed[name] + 1))
-    return [Freeze(Point("engine", name, number), database) for number, name in islice(cycle(points), count)]
+    return [
+        Freeze(Point("engine", name, number), database)
+        for number, name in itertools.islice(itertools.cycle(points), count)
+    ]
 
 
 def random_kills(
@@ -115,7 +117,7 @@ def random_kills(
     with ThreadPoolExecutor(WORKERS_AT_ONCE) as pool:
         while tally.total("kills") < kills and len(tally.bad) < _ENOUGH_FINDINGS:
             missing = kills - tally.total("kills")
-            tally.results += pool.map(one, islice(numbers, min(max(missing // 3, 1), 40)))
+            tally.results += pool.map(one, itertools.islice(numbers, min(max(missing // 3, 1), 40)))
     return tally
 
 
