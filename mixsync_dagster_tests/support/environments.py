@@ -41,7 +41,7 @@ def environment_with(*requirements: str, constrained: bool = False) -> Path:
     with _alone(folder.with_suffix(".lock")):
         complete = folder / "complete"
         if not complete.exists():
-            venv.create(folder, with_pip=True, clear=True)
+            venv.create(folder, with_pip=True, clear=True, symlinks=True)
             _install(python, wanted)
             complete.touch()
     return python
