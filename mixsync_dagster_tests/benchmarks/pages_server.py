@@ -125,7 +125,7 @@ class Answers:
             pages = self._drive_files if b"%21%3D" in query or b"!=" in query else [self._folders]
         elif path == b"/drive/v3/changes":
             pages = self._drive_changes
-        elif path.endswith(b"/root/delta"):
+        elif path.endswith(b"/delta"):
             pages = self._graph_changes if token.startswith(b"c-") else self._graph_files
             if token == b"latest":
                 return self._graph_latest

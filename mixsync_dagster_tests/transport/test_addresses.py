@@ -123,7 +123,7 @@ def test_no_name_opens_the_way_to_metadata_but_the_address_itself_does(address):
     ],
 )
 def test_an_entry_that_is_neither_name_nor_address_nor_range_is_not_accepted(entry):
-    with pytest.raises(ValueError, match=re.escape(entry)) as refused:
+    with pytest.raises(ValueError, match=f"^{re.escape(entry)}$") as refused:
         AddressPolicy.of([entry])
     assert str(refused.value) == entry
 
