@@ -130,7 +130,11 @@ def check_connection(call: Admin, connection_identifier: str) -> dict[str, Any]:
     """Test a connection; one that fails its test is an answer, not an error."""
     found = call.tenant.usable_connection(connection_identifier)
     tested = connections.check_stored(
-        call.store, found, config_of=call.services.connection_config, check=call.check_source
+        call.store,
+        found,
+        config_of=call.services.connection_config,
+        check=call.check_source,
+        within=call.owner.namespace,
     )
     details = None if tested.source_path is None else {"source_path": tested.source_path}
     return {"success": tested.success, "message": tested.message, "details": details}

@@ -21,6 +21,7 @@ from mixsync_dagster.api.operations import errors_told, told_as
 from mixsync_dagster.control.health import SyncHealth, health_of
 from mixsync_dagster.control.measuring import MeasureStore
 from mixsync_dagster.model.syncs import SyncConfiguration
+from mixsync_dagster.reaching import is_local
 
 router = APIRouter(tags=["Watching"])
 
@@ -135,7 +136,7 @@ def readyz(request: Request) -> dict[str, str]:
 
 @router.get(
     "/metrics",
-    summary="Numbers of the namespace's syncs and of this server, for Prometheus",
+    summary="Numbers of the namespace's syncs, and of this server for whoever operates it, for Prometheus",
     response_class=Response,
     responses={
         200: {"description": "Done.", "content": {"text/plain": {"schema": {"type": "string"}}}},
@@ -146,6 +147,9 @@ def metrics(call: Admin, request: Request) -> Response:
     """Return the metrics."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(SyncMetrics(call.services.store, call.tenant.syncs(), call.now))
-    counted: RequestCounter = request.app.state.counter
-    body = generate_latest(registry) + generate_latest(counted.registry)
+    body = generate_latest(registry)
+    if is_local(call.owner.internal_id):
+        # What everybody asks of this server is for whoever operates it.
+        counted: RequestCounter = request.app.state.counter
+        body += generate_latest(counted.registry)
     return Response(body, headers={"Content-Type": CONTENT_TYPE_LATEST})

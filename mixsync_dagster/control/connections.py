@@ -31,6 +31,7 @@ from mixsync_dagster.model.provider_configs import ProviderConfig, ProviderType
 from mixsync_dagster.model.provider_kinds import KINDS
 from mixsync_dagster.model.secrets import EnvReference, Secret, references, reveal
 from mixsync_dagster.model.status import CONNECTION_MOVES, TaskStatus, check_move
+from mixsync_dagster.model.tenants import Namespace
 from mixsync_dagster.ports.control import ConfigStore
 
 ReachCheck = Callable[[ProviderConfig], None]
@@ -164,32 +165,33 @@ def check_stored(
     *,
     config_of: Callable[[StorageConnection], ProviderConfig],
     check: SourceCheck,
+    within: Namespace,
 ) -> Tested:
-    """Return whether a stored connection works: on the source path of one of its syncs, where it has one.
+    """Return whether a stored connection works: on the source path of one of the namespace's syncs, where it has one.
 
     What comes out is noted: five failures in a row suspend the connection, a success ends that. Raises NotFound,
     StoreUnavailable.
     """
-    tested = _tested(store, connection, config_of, check)
+    syncs = store.list_syncs(connection_id=connection.connection_id, within=within)
+    tested = _tested(connection, config_of, check, syncs[0].source_path if syncs else None)
     if tested.success or tested.blames:
         store.connection_used(connection.connection_id, error=None if tested.success else tested.message)
     return tested
 
 
 def _tested(
-    store: ConfigStore,
     connection: StorageConnection,
     config_of: Callable[[StorageConnection], ProviderConfig],
     check: SourceCheck,
+    source_path: str | None,
 ) -> Tested:
-    syncs = store.list_syncs(connection_id=connection.connection_id)
     try:
         config = config_of(connection)
     except StoreUnavailable:
         raise
     except MixsyncError as error:
         return Tested(False, str(error), None, _blames(error))
-    return check_connection(config, check, source_path=syncs[0].source_path if syncs else None)
+    return check_connection(config, check, source_path=source_path)
 
 
 def _blames(error: MixsyncError) -> bool:

@@ -245,9 +245,21 @@ class _Planner:
         if bucket.bucket_schema is not None and bucket.destination is Destination.EMBEDDED:
             check_no_defaults(bucket.bucket_schema, where=f"{definition.where}.bucket_schema")
         present = self._buckets.get(bucket.bucket_id)
+        if present is not None and present.destination is not bucket.destination:
+            self._check_empty(definition, bucket, present)
         if present is not None and present.bucket_schema != bucket.bucket_schema:
             self._check_stored_mappings(bucket)
         return plan_bucket(self.store, bucket, present)
+
+    def _check_empty(self, definition: Definition, bucket: BucketDefinition, present: BucketDefinition) -> None:
+        """Refuse to take objects for being where they are not."""
+        if self.store.count_objects(bucket.bucket_id):
+            field = f"{definition.where}.destination"
+            said = (
+                f"{field} cannot be changed from {present.destination} to {bucket.destination} while the bucket has "
+                "objects; give the bucket another id to fill a new one."
+            )
+            raise InvalidInput([FieldProblem(field, bucket.destination, present.destination, said)])
 
     def _check_stored_mappings(self, bucket: BucketDefinition) -> None:
         """Refuse a schema that the mappings of syncs which no file defines do not fit."""

@@ -88,6 +88,10 @@ class ConfigStore(Protocol):
         """Create or replace a bucket's definition. Raises Conflict on a taken name, and on an id of others."""
         ...
 
+    def count_objects(self, bucket_id: str, *, sync_config_id: str | None = None) -> int:
+        """Return how many active objects the bucket has, of one sync when asked."""
+        ...
+
     def get_bucket(self, id_or_name: str, *, within: Namespace | None = None) -> BucketDefinition:
         """Return a bucket. Raises NotFound."""
         ...

@@ -130,20 +130,24 @@ class Library:
         return f"{self.syncs}/{self.sync_id}"
 
 
-def make_library(services: Services, ask: Client, endpoint_url: str) -> Library:
+def make_library(
+    services: Services, ask: Client, endpoint_url: str, *, name: str = "films", run: str = "run_first"
+) -> Library:
     """Make everything through the API, but the run, which the engine does."""
-    connection = ask.done("POST", "/v1/connections", connection_body(endpoint_url))
-    bucket = ask.done("POST", "/v1/buckets", {"bucket_name": "films"})
+    connection = ask.done(
+        "POST", "/v1/connections", connection_body(endpoint_url, "media" if name == "films" else name)
+    )
+    bucket = ask.done("POST", "/v1/buckets", {"bucket_name": name})
     syncs = f"/v1/buckets/{bucket['bucket_id']}/syncs"
     body = {"connection_id": connection["connection_id"], "source_path": BUCKET, "schema_mapping": MAPPING}
-    sync = ask.done("POST", syncs, {**body, "name": "films", "polling_interval_seconds": 60})
-    run = run_once(services, sync["sync_config_id"])
+    sync = ask.done("POST", syncs, {**body, "name": name, "polling_interval_seconds": 60})
+    run_id = run_once(services, sync["sync_config_id"], run)
     path = f"{syncs}/{sync['sync_config_id']}"
     return Library(
         connection_id=connection["connection_id"],
         bucket_id=bucket["bucket_id"],
         sync_id=sync["sync_config_id"],
-        run_id=run,
+        run_id=run_id,
         object_id=ask.done("POST", f"/v1/buckets/{bucket['bucket_id']}/objects/list")["results"][0]["object_id"],
         batch_id=ask.done("POST", f"/v1/buckets/{bucket['bucket_id']}/batches/list")["results"][0]["batch_id"],
         dead_letter_id=ask.done("POST", f"{path}/dlq")["results"][0]["dlq_id"],

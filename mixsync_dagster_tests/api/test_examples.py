@@ -10,7 +10,7 @@ import pytest
 from mixsync_dagster.errors import InvalidInput
 from mixsync_dagster.model.provider_configs import ProviderType
 from mixsync_dagster.model.provider_kinds import parse_source_path
-from mixsync_dagster_tests.docs.openapi import FILE, document
+from mixsync_dagster_tests.docs.openapi import FILE
 
 TOLD = json.loads(FILE.read_text("utf-8"))
 NUMBERS = itertools.count()
@@ -112,7 +112,9 @@ def of_bodies():
 
 
 @pytest.mark.parametrize(("path", "method", "one", "changes"), of_bodies())
-def test_the_examples_of_fields_are_accepted(estate, path, method, one, changes):
+def test_the_examples_of_fields_are_accepted(request, path, method, one, changes):
+    # A connection that an example makes may not serve another example: its storage is not on this machine.
+    estate = request.getfixturevalue("own_estate" if "connections" in path else "estate")
     body = {**body_of(one)["example"]}
     for name in {"name", "bucket_name"} & set(body):
         body[name] = f"example-{next(NUMBERS)}"
@@ -132,7 +134,3 @@ def accepts(provider, source_path):
     except InvalidInput:
         return False
     return True
-
-
-def test_the_document_that_was_tried_is_that_of_the_code(tmp_path):
-    assert json.loads(json.dumps(document(tmp_path))) == TOLD

@@ -26,6 +26,8 @@ class Operation:
     method: str
     path: str
     body: object
+    query: str = ""
+    """What it cannot do without."""
 
     @property
     def names(self):
@@ -36,7 +38,7 @@ class Operation:
         return "bucket_id" in self.names
 
     def filled(self, values):
-        return self.path.format(**values)
+        return self.path.format(**values) + self.query
 
 
 def document_of(services, made=[]):  # noqa: B006 - the same for every app
@@ -53,7 +55,9 @@ def operations(services):
         for method, told in methods.items():
             content = told.get("requestBody", {}).get("content", {}).get("application/json", {})
             model = content.get("schema", {}).get("$ref", "").rpartition("/")[2]
-            found.append(Operation(method.upper(), path, BODIES.get(model)))
+            needed = [one["name"] for one in told.get("parameters", ()) if one["in"] == "query" and one["required"]]
+            query = "?" + "&".join(f"{name}=a" for name in needed) if needed else ""
+            found.append(Operation(method.upper(), path, BODIES.get(model), query))
     assert len(found) > 30
     return sorted(found, key=lambda one: (one.method == "DELETE", -len(one.path)))
 

@@ -6,6 +6,7 @@ Without `--write` it says whether the README is up to date, by its exit status.
 from __future__ import annotations
 
 import inspect
+import json
 import re
 import sys
 from collections.abc import Iterable, Sequence
@@ -32,6 +33,7 @@ from mixsync_dagster.providers.s3.dialects import DIALECTS
 from mixsync_dagster.settings import SETTING_ROWS
 from mixsync_dagster.wiring import DESTINATIONS, PROVIDERS
 from mixsync_dagster_tests.docs import readme
+from mixsync_dagster_tests.docs.openapi import FILE as OPENAPI
 
 NOT_SERVED = "accepted by the model, not served yet"
 
@@ -79,6 +81,17 @@ def commands() -> str:
         said = " ".join((command.help or "").split())
         rows.append((f"`{' '.join(['mixsync', name, *arguments])}`", said, " ".join(options)))
     return table(("command", "does", "options"), rows)
+
+
+def operations() -> str:
+    """Return the table of the REST API's operations; those of connections stand under one of their two paths."""
+    told = json.loads(OPENAPI.read_text("utf-8"))["paths"]
+    rows: dict[tuple[str, str], list[str]] = {}
+    for path, methods in told.items():
+        if not path.startswith("/v1/connections"):
+            for method, one in methods.items():
+                rows.setdefault((path, one["summary"]), []).append(f"`{method.upper()}`")
+    return table(("operation", "does"), ((f"{' '.join(m)} `{path}`", said) for (path, said), m in rows.items()))
 
 
 def settings() -> str:
@@ -208,6 +221,7 @@ def written() -> dict[str, str]:
     """Return every generated part of the README by its name."""
     return {
         "commands": commands(),
+        "operations": operations(),
         "errors": error_tree(),
         "providers": providers(),
         "dialects": dialects(),
