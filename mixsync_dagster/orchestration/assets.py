@@ -20,10 +20,10 @@ from dagster import (
 
 from mixsync_dagster.orchestration.graphs import sync_graph
 from mixsync_dagster.orchestration.jobs import RUN_TAGS
+from mixsync_dagster.orchestration.monitoring import OUTBOX, STUCK, standings
 from mixsync_dagster.orchestration.resources import MixsyncServices
 from mixsync_dagster.orchestration.snapshot import NamedSync, Problem
-from mixsync_dagster.orchestration.translator import WATCHER, SyncTranslator, in_words, problem_group, problem_key
-from mixsync_dagster.orchestration.watching import OUTBOX, STUCK, standings
+from mixsync_dagster.orchestration.translator import MONITOR, SyncTranslator, in_words, problem_group, problem_key
 
 SHOWN_LETTERS = 1000
 """Dead letters that a check counts."""
@@ -129,13 +129,13 @@ def sync_checks(sync: NamedSync) -> AssetChecksDefinition:
             OUTBOX,
             asset=key,
             description="No batch has waited to be submitted for longer than two intervals; ten minutes are always "
-            f"allowed. Looked at by {WATCHER} each minute, too.",
+            f"allowed. Looked at by {MONITOR} each minute, too.",
         ),
         AssetCheckSpec(
             STUCK,
             asset=key,
             description="No run is due for longer than two intervals, a quarter of an hour being allowed, and no "
-            f"worker that is gone holds the lock. Looked at by {WATCHER} each minute, too.",
+            f"worker that is gone holds the lock. Looked at by {MONITOR} each minute, too.",
         ),
     ]
 

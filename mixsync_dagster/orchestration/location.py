@@ -12,6 +12,7 @@ from dagster import BetaWarning, Definitions, IOManagerDefinition, in_process_ex
 from mixsync_dagster.errors import MixsyncError
 from mixsync_dagster.orchestration import assets, jobs, sensors, upkeep
 from mixsync_dagster.orchestration.bucket_io import BucketObjectsIOManager
+from mixsync_dagster.orchestration.monitoring import monitor
 from mixsync_dagster.orchestration.parquet_io import ParquetIOManager
 from mixsync_dagster.orchestration.processing import batch_processing
 from mixsync_dagster.orchestration.reaping import Ours, reaper
@@ -19,7 +20,6 @@ from mixsync_dagster.orchestration.resources import MixsyncServices, S3Connectio
 from mixsync_dagster.orchestration.running import SERVICES_KEY, SPOOL_KEY, end_run
 from mixsync_dagster.orchestration.snapshot import NamedSync, Problem, Snapshot, load_snapshot
 from mixsync_dagster.orchestration.translator import SyncTranslator, tell_apart
-from mixsync_dagster.orchestration.watching import watcher
 from mixsync_dagster.settings import Settings
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def definitions_of(snapshot: Snapshot, mixsync: MixsyncServices) -> Definitions:
         sensors=[
             sensors.dispatcher(sync_bucket, probe_syncs, list(sync_jobs)),
             reaper(_ours(named)),
-            watcher(named_assets),
+            monitor(named_assets),
             batch_processing(named_assets),
             *sensed,
         ],

@@ -32,7 +32,7 @@ PROCESS_TAG = "mixsync/process"
 
 DISPATCHER = "mixsync_dispatcher"
 REAPER = "mixsync_reaper"
-WATCHER = "mixsync_watcher"
+MONITOR = "mixsync_monitor"
 PROCESSING = "mixsync_processing"
 
 _UNWANTED = re.compile(r"[^a-z0-9_]+")

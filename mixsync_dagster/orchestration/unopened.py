@@ -70,7 +70,12 @@ class UnopenedBucket(_Refusing):
         """Never."""
         return False
 
-    def settle(self, object_ids: Sequence[str]) -> None:  # noqa: ARG002 - the protocol's
+    @property
+    def elsewhere(self) -> bool:
+        """No."""
+        return False
+
+    def settle(self, object_ids: Sequence[str]) -> NoReturn:  # noqa: ARG002 - the protocol's
         """Raise the reason."""
         self._refuse()
 

@@ -53,7 +53,7 @@ def test_without_a_home_everything_loads_and_says_what_to_run(tmp_path):
     assert [sensor.name for sensor in definitions.sensors] == [
         "mixsync_dispatcher",
         "mixsync_reaper",
-        "mixsync_watcher",
+        "mixsync_monitor",
         "mixsync_processing",
     ]
     assert "run `mixsync init`" in problems_of(definitions)["state_store"]

@@ -86,7 +86,7 @@ def test_every_sensor_and_schedule_runs_by_default(home):
         [
             "mixsync_dispatcher",
             "mixsync_reaper",
-            "mixsync_watcher",
+            "mixsync_monitor",
             "continuous_always",
             "scheduled_often",
             "one_time_once",

@@ -1,30 +1,19 @@
 """Certificates of Graph, of the sign-in service and of the bytes' hosts are verified, with the connection's bundle."""
 
-import ssl
-
 import pytest
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from mixsync_dagster.errors import ProviderUnavailable
 from mixsync_dagster.model.provider_configs import SharePointConfig
 from mixsync_dagster.providers.sharepoint.factory import from_connection
 from mixsync_dagster.testing.graph_simulator import GraphSimulator
-from mixsync_dagster_tests.providers.s3.test_tls import certificate
 from mixsync_dagster_tests.providers.sharepoint.support import fetch, one
+from mixsync_dagster_tests.support.certificates import Authority
 
 
 @pytest.fixture
 def secure(tmp_path):
     """A simulator behind TLS; the trusted authority is in ca.pem."""
-    authority, key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
-    (tmp_path / "ca.pem").write_bytes(certificate(authority, authority, authority=True))
-    plain = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    (tmp_path / "chain.pem").write_bytes(plain + certificate(key, authority, authority=False))
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(tmp_path / "chain.pem")
+    context = Authority(tmp_path).server_context()
     with GraphSimulator(tls=context) as graph:
         yield graph
 

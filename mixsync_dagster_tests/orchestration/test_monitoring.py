@@ -11,8 +11,8 @@ import pytest
 
 from mixsync_dagster.orchestration.instance import prepare_instance
 from mixsync_dagster.orchestration.location import build_definitions
+from mixsync_dagster.orchestration.monitoring import WatchCursor, monitor, watch
 from mixsync_dagster.orchestration.resources import MixsyncServices
-from mixsync_dagster.orchestration.watching import WatchCursor, watch, watcher
 from mixsync_dagster.testing.clock import SimulatedClock
 from mixsync_dagster.wiring import Services
 from mixsync_dagster_tests.orchestration.conftest import Home
@@ -21,7 +21,7 @@ ASSET = dg.AssetKey("videos")
 HOUR = 3600.0
 
 
-class Watcher:
+class Monitor:
     """A home with one sync, and looks at it some seconds from now."""
 
     def __init__(self, home: Home) -> None:
@@ -49,17 +49,17 @@ class Watcher:
 
 
 @pytest.fixture
-def watched(home: Home) -> Watcher:
-    return Watcher(home)
+def watched(home: Home) -> Monitor:
+    return Monitor(home)
 
 
-def test_a_sync_that_is_well_is_said_to_be_once(watched: Watcher) -> None:
+def test_a_sync_that_is_well_is_said_to_be_once(watched: Monitor) -> None:
     assert watched.look() == {"outbox": True, "stuck": True}
     assert watched.look(60) == {}
     assert watched.warnings == []
 
 
-def test_a_sync_that_is_never_run_is_told_as_stuck_without_any_run(watched: Watcher) -> None:
+def test_a_sync_that_is_never_run_is_told_as_stuck_without_any_run(watched: Monitor) -> None:
     assert watched.look() == {"outbox": True, "stuck": True}
     assert watched.look(HOUR) == {"stuck": False}
     [warning] = watched.warnings
@@ -72,7 +72,7 @@ def test_a_sync_that_is_never_run_is_told_as_stuck_without_any_run(watched: Watc
     assert watched.warnings == []
 
 
-def test_the_lock_of_a_worker_that_is_gone_is_told_without_any_run(watched: Watcher) -> None:
+def test_the_lock_of_a_worker_that_is_gone_is_told_without_any_run(watched: Monitor) -> None:
     store = watched.home.mixsync.store
     store.acquire(watched.sync_id, "somebody", "run_a", ttl_seconds=60)
     assert watched.look(120) == {"outbox": True, "stuck": True}
@@ -82,7 +82,7 @@ def test_the_lock_of_a_worker_that_is_gone_is_told_without_any_run(watched: Watc
     assert "a worker that is gone holds the lock" in warning
 
 
-def test_a_batch_that_waits_is_told_without_any_run(watched: Watcher) -> None:
+def test_a_batch_that_waits_is_told_without_any_run(watched: Monitor) -> None:
     watched.home.mixsync.store.postpone(watched.sync_id, datetime.now(UTC) + timedelta(days=1))
     at = int(datetime.now(UTC).timestamp() * 1_000_000)
     watched.change(
@@ -99,13 +99,13 @@ def test_a_batch_that_waits_is_told_without_any_run(watched: Watcher) -> None:
     assert watched.look(HOUR) == {"outbox": True}
 
 
-def test_a_sync_without_an_asset_is_warned_of(watched: Watcher) -> None:
+def test_a_sync_without_an_asset_is_warned_of(watched: Monitor) -> None:
     watched.home.add("unnamed")
     assert watched.look(HOUR).keys() == {"outbox", "stuck"}
     assert {warning.split(":")[0] for warning in watched.warnings} == {"Sync videos", "Sync unnamed"}
 
 
-def test_a_paused_sync_is_not_stuck(watched: Watcher) -> None:
+def test_a_paused_sync_is_not_stuck(watched: Monitor) -> None:
     watched.home.mixsync.store.set_paused(watched.sync_id, True, reason="user", user_id=None)
     assert watched.look(HOUR) == {"outbox": True, "stuck": True}
 
@@ -126,7 +126,7 @@ def test_what_the_sensor_reports_is_the_answer_of_the_assets_check(home: Home, i
     definitions = build_definitions(home.mixsync)
     [check] = definitions.asset_checks or ()
     keys = {key.name: key for key in check.check_keys}  # type: ignore[union-attr]
-    sensor = watcher({sync_id: keys["stuck"].asset_key})
+    sensor = monitor({sync_id: keys["stuck"].asset_key})
     assert sensor.name in {one.name for one in definitions.sensors or ()}
     home.mixsync.store.postpone(sync_id, datetime.now(UTC) - timedelta(hours=2))
     with dg.build_sensor_context(instance=instance, resources={"mixsync": home.mixsync}) as context:
@@ -144,6 +144,6 @@ def test_what_the_sensor_reports_is_the_answer_of_the_assets_check(home: Home, i
 def test_the_sensor_says_how_to_make_a_state_store(tmp_path: Path, instance: dg.DagsterInstance) -> None:
     absent = MixsyncServices(home=str(tmp_path / "absent"))
     with dg.build_sensor_context(instance=instance, resources={"mixsync": absent}) as context:
-        said = watcher({})(context)
+        said = monitor({})(context)
     assert isinstance(said, dg.SkipReason)
     assert "run `mixsync init`" in str(said.skip_message)

@@ -1,4 +1,4 @@
-"""The watcher: tells what does not happen although it should, at every look and not only after runs.
+"""The monitor: tells what does not happen although it should, at every look and not only after runs.
 
 A check that only runs evaluate says nothing where no run comes. So a sensor evaluates the checks `outbox` and `stuck`
 of every sync's asset each minute, reports those whose answer is new, and logs a warning about every sync that is stuck.
@@ -31,9 +31,9 @@ from mixsync_dagster.control.health import (
 from mixsync_dagster.errors import ConfigurationError
 from mixsync_dagster.model.syncs import SyncConfiguration
 from mixsync_dagster.orchestration.resources import MixsyncServices
-from mixsync_dagster.orchestration.translator import WATCHER, in_words
+from mixsync_dagster.orchestration.translator import MONITOR, in_words
 
-WATCHER_SECONDS = 60
+MONITOR_SECONDS = 60
 
 OUTBOX, STUCK = "outbox", "stuck"
 _SYNCS_AT_ONCE = 500
@@ -68,7 +68,7 @@ def standings(sync: SyncConfiguration, health: SyncHealth) -> tuple[Standing, St
 
 
 class WatchCursor(BaseModel):
-    """What the watcher reported last: the checks that failed, by sync id. A sync that is absent was not reported."""
+    """What the monitor reported last: the checks that failed, by sync id. A sync that is absent was not reported."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -114,12 +114,12 @@ def watch(mixsync: MixsyncServices, assets: Mapping[str, AssetKey], cursor: Watc
     return Watched(evaluations, warnings, WatchCursor(failed=failed))
 
 
-def watcher(assets: Mapping[str, AssetKey]) -> SensorDefinition:
+def monitor(assets: Mapping[str, AssetKey]) -> SensorDefinition:
     """Return the sensor that watches every sync; `assets` are those of the named ones, by sync id."""
 
     @sensor(
-        name=WATCHER,
-        minimum_interval_seconds=WATCHER_SECONDS,
+        name=MONITOR,
+        minimum_interval_seconds=MONITOR_SECONDS,
         default_status=DefaultSensorStatus.RUNNING,
         description="Evaluates the checks `outbox` and `stuck` of every sync, whether or not it runs, and reports new "
         "answers; warns of every sync that is stuck.",
