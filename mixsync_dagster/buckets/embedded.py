@@ -60,8 +60,14 @@ class EmbeddedBucket:
         """Never: bytes are where they stay."""
         return False
 
-    def settle(self, object_ids: Sequence[str]) -> None:
-        """Do nothing: objects are made by the commit that records them."""
+    @property
+    def elsewhere(self) -> bool:
+        """No: a commit makes and removes objects."""
+        return False
+
+    def settle(self, object_ids: Sequence[str]) -> Sequence[str]:  # noqa: ARG002 - the port's names
+        """Do nothing and return nothing: objects are made by the commit that records them."""
+        return ()
 
     def store_blob(self, chunks: Iterable[bytes]) -> StoredBlob:
         """Take the bytes into the blob store."""

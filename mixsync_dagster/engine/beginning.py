@@ -11,6 +11,7 @@ from mixsync_dagster.engine.finishing import end_by_error
 from mixsync_dagster.errors import Conflict, MixsyncError, NotFound
 from mixsync_dagster.model.items import SourceItem
 from mixsync_dagster.model.progress import (
+    REMOVAL,
     WORKER_GONE,
     Checkpoint,
     Commit,
@@ -117,16 +118,21 @@ def _settle_intents(tools: Toolbox, lock: SyncLock) -> int:
     intents = tools.store.open_intents(lock.sync_config_id)
     if not intents:
         return 0
-    tools.bucket.settle([intent.object_id for intent in intents])
+    gone = set(tools.bucket.settle([intent.object_id for intent in intents]))
+    if gone:
+        lost = [intent for intent in intents if intent.object_id in gone]
+        tools.store.forget_placed(lock, lost)
+    # Removals are announced as well; no worker dies of one.
+    puts = [intent for intent in intents if intent.version != REMOVAL]
     runs = tools.store.list_runs(lock.sync_config_id, limit=2)
     died = any((run.error or "").startswith(WORKER_GONE) for run in runs if run.sync_run_id != lock.sync_run_id)
-    if died and len(intents) == 1:
+    if died and len(puts) == 1:
         # Alone under way when the worker died: from now on its attempts are counted before they are made.
-        item = SourceItem(intents[0].source_object_id, intents[0].source_object_id, intents[0].version)
+        item = SourceItem(puts[0].source_object_id, puts[0].source_object_id, puts[0].version)
         message = "the worker died while this item alone was under way."
         tools.store.commit(lock, Commit(failed=[Failure(item, "worker_died", message, permanent=False)]))
     tools.store.clear_intents(lock, [intent.object_id for intent in intents])
-    return len(intents) if died else 0
+    return len(puts) if died else 0
 
 
 def _begin_pass(tools: Toolbox, lock: SyncLock, sync: SyncConfiguration, *, full_sync: bool) -> Checkpoint:

@@ -18,7 +18,7 @@ from mixsync_dagster.errors import (
     StoreUnavailable,
     Throttled,
 )
-from mixsync_dagster.model.progress import Checkpoint, Counters, Outcome, PassKind, RunRecord
+from mixsync_dagster.model.progress import REMOVAL, Checkpoint, Counters, Intent, Outcome, PassKind, RunRecord
 from mixsync_dagster.model.syncs import SyncConfiguration, SyncMode
 from mixsync_dagster.ports.state import RunEnd, SyncLock
 
@@ -101,7 +101,11 @@ def _remove_missing(run: SyncRun, checkpoint: Checkpoint) -> None:
             f"with `mixsync resume {sync.name}` and `mixsync run {sync.name} --approve-removals`."
         )
     while removals := store.next_removals(sync.sync_config_id, checkpoint.pass_number, limit=REMOVALS_PER_COMMIT):
-        run.tools.bucket.delete_objects([one.object_id for one in removals if not one.shared])
+        own = [one for one in removals if not one.shared]
+        if run.tools.bucket.elsewhere:
+            # An item may be there again when the next run begins: then its object, deleted already, has to come back.
+            store.record_intents(run.lock, [Intent(one.object_id, one.source_object_id, REMOVAL) for one in own])
+        run.tools.bucket.delete_objects([one.object_id for one in own])
         run.passing("removing")
         step = Counters(removed=len(removals))
         store.commit_removals(run.lock, removals, step)

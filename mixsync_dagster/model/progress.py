@@ -131,9 +131,13 @@ class Checkpoint:
     """The listing reached its end and every shard of it is committed."""
 
 
+REMOVAL = ""
+"""Version of an intent that announces a removal; no provider says an empty one."""
+
+
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """Announces a put whose outcome is not recorded yet."""
+    """Announces a put, or a removal, whose outcome is not recorded yet."""
 
     object_id: str
     source_object_id: str

@@ -41,11 +41,17 @@ class Bucket(Protocol):
         """Return whether what was stored should be put now, however little it is; False where there is always room."""
         ...
 
-    def settle(self, object_ids: Sequence[str]) -> None:
-        """Make the destination agree with the catalog about these objects, whose last put has no recorded outcome.
+    @property
+    def elsewhere(self) -> bool:
+        """Return whether objects are made and deleted apart from the commits that record it: either may fail alone."""
+        ...
+
+    def settle(self, object_ids: Sequence[str]) -> Sequence[str]:
+        """Make the destination agree with the catalog about objects whose last put or removal has no recorded outcome.
 
         Called before a run begins, after one that ended at any point. What a put made and no commit recorded is taken
-        away again, unless it stands for what was recorded and is gone. Raises Throttled, ConfigurationError.
+        away again, unless it stands for what was recorded and is gone. Returns those that the catalog has and the
+        destination has not: a removal was cut short. Raises Throttled, ConfigurationError.
         """
         ...
 

@@ -220,6 +220,10 @@ class RunStore(Protocol):
         """Forget settled intents."""
         ...
 
+    def forget_placed(self, lock: SyncLock, intents: Sequence[Intent]) -> None:
+        """Take note that the destination lacks these objects: their items look changed, and are put again if there."""
+        ...
+
     def commit(self, lock: SyncLock, step: Commit) -> None:
         """Record effects and progress in one transaction.
 

@@ -205,6 +205,7 @@ class Commits(StorePart):
                 tx.run(_DROP_PENDING, gone)
                 _unsettle_duplicates(tx, gone, now)
             tx.run(_DROP_INVENTORY, lock.sync_config_id, escaped)
+            tx.run(_CLOSE_INTENTS, lock.sync_config_id, escaped)
             resolve(tx, lock.sync_config_id, items, now)
             add_counters(tx, lock, counters, quarantined=0)
 

@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from mixsync_dagster.errors import NotFound
+from mixsync_dagster.model.progress import Intent
 from mixsync_dagster.ports.hosted import BatchProgress, RemoteBatch, RemoteObject, UnfinishedBatch
+from mixsync_dagster.ports.state import SyncLock
 from mixsync_dagster.state.codec import escape, escape_optional, to_micros, unescape
 from mixsync_dagster.state.leases import StorePart
 
@@ -35,9 +37,22 @@ _STATUSES = """
     GROUP BY COALESCE(task_status, 'PENDING')
 """
 
+_FORGET_REMOTE = "UPDATE objects SET remote_object_id = NULL WHERE object_id IN (:list)"
+# No provider says an empty version, so a row with it is planned again.
+_UNSETTLE = "UPDATE inventory SET version = '' WHERE sync_config_id = ? AND source_object_id IN (:list)"
+# A change feed would not name them: everything has to be listed once.
+_LIST_UNSETTLED = "UPDATE syncs SET pending_full_sync = TRUE WHERE feed_cursor IS NOT NULL AND sync_config_id = ?"
+
 
 class Hosted(StorePart):
-    """RemoteIds, but for what the Catalog reads as well, and BatchPolls."""
+    """RemoteIds, but for what the Catalog reads as well, BatchPolls, and RunStore.forget_placed."""
+
+    def forget_placed(self, lock: SyncLock, intents: Sequence[Intent]) -> None:
+        """See RunStore.forget_placed."""
+        with self._fenced(lock) as tx:
+            tx.run(_FORGET_REMOTE, [intent.object_id for intent in intents])
+            tx.run(_UNSETTLE, lock.sync_config_id, [escape(intent.source_object_id) for intent in intents])
+            tx.run(_LIST_UNSETTLED, lock.sync_config_id)
 
     def remote_objects(self, object_ids: Sequence[str]) -> Mapping[str, RemoteObject]:
         """See RemoteIds.remote_objects."""

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from mixsync_dagster.model.objects import PutStatus
-from mixsync_dagster.model.progress import Commit, Counters
+from mixsync_dagster.model.progress import REMOVAL, Commit, Counters, Intent
 from mixsync_dagster.ports.hosted import BatchProgress, RemoteBatch, RemoteObject
 from mixsync_dagster.ports.state import Removal
 from mixsync_dagster.testing.contracts.state_samples import BUCKET, SYNC, begin, object_id, placed, seed
@@ -65,6 +65,17 @@ def test_an_object_that_was_made_anew_in_the_same_version_is_processed_again(sto
     assert first != second
     assert (members(store, first), members(store, second)) == ([], [object_id("a")])
     assert {batch.batch_id: batch.size for batch in store.list_batches(BUCKET)} == {first: 0, second: 1}
+
+
+def test_an_object_that_the_service_lacks_looks_changed_at_its_source_and_has_no_remote_id(store, lock):
+    place(store, lock, "a", "obj_first")
+    place(store, lock, "b", "obj_other")
+    store.forget_placed(lock, [Intent(object_id("a"), "a", REMOVAL)])
+    assert list(store.remote_objects([object_id("a"), object_id("b")])) == [object_id("b")]
+    assert store.inventory_of(SYNC, ["a", "b"]).column("version").to_pylist() == ["", "v1"]
+    store.record_intents(lock, [Intent(object_id("a"), "a", REMOVAL)])
+    store.commit_removals(lock, [Removal("a", object_id("a"), shared=False)], Counters())
+    assert list(store.open_intents(SYNC)) == []
 
 
 def test_the_same_object_at_the_service_is_not_processed_again(store, lock):

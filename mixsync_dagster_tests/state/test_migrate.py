@@ -15,11 +15,12 @@ from alembic.migration import MigrationContext
 
 from mixsync_dagster.errors import ConfigurationError
 from mixsync_dagster.model.progress import Commit, Refusal
+from mixsync_dagster.ports.listing import ConnectionFilter, Part
 from mixsync_dagster.state import schema
 from mixsync_dagster.state.database import Database
 from mixsync_dagster.state.migrate import check_version, upgrade
 from mixsync_dagster.state.store import SqlStateStore
-from mixsync_dagster.testing.contracts.state_samples import SYNC, begin, placed, seed
+from mixsync_dagster.testing.contracts.state_samples import CONNECTION, MOMENT, SYNC, begin, connection, placed, seed
 
 _UPGRADE = """
 import sys
@@ -101,6 +102,10 @@ def test_a_store_of_the_first_revision_keeps_what_it_holds(empty_url, clock):
     database.close()
     store = SqlStateStore.open(empty_url, clock=clock, key=b"k" * 32)
     assert [sync.name for sync in store.list_syncs()] == ["archive", "videos"]
+    found = store.list_connections_part(connection().internal_id, ConnectionFilter("s3", "ACTIVE", True), Part(5))
+    assert [(one.connection_id, one.created_at) for one in found.entries] == [(CONNECTION, MOMENT)]
+    behind = Part(5, after=(MOMENT, CONNECTION))
+    assert list(store.list_connections_part(connection().internal_id, ConnectionFilter(), behind).entries) == []
     assert store.inventory_of(SYNC, ["a"]).column("version").to_pylist() == ["v1"]
     assert store.refusals_span(SYNC, None, None).num_rows == 0
     store.commit(begin(store), Commit(refused=[Refusal("b", "v1", None, "r1")], placed=[placed("a", "v2")]))

@@ -93,16 +93,22 @@ class MixpeekBucket:
                 self._schema = schema
             return self._schema
 
-    def settle(self, object_ids: Sequence[str]) -> None:
-        """Delete what the service has of these objects beyond what the catalog knows.
+    @property
+    def elsewhere(self) -> bool:
+        """Yes."""
+        return True
+
+    def settle(self, object_ids: Sequence[str]) -> Sequence[str]:
+        """Delete what the service has of these objects beyond what the catalog knows; return those that it lacks.
 
         Where the catalog's own is gone, the newest stays: its put was a replacement that was cut short, and is found
         again when the object is put.
         """
         self._wait_for_lists()
         known = self._store.remote_objects(object_ids)
+        found = self._objects.find(object_ids)
         spare = []
-        for object_id, remotes in self._objects.find(object_ids).items():
+        for object_id, remotes in found.items():
             ids = [remote.remote_object_id for remote in remotes]
             recorded = known.get(object_id)
             kept = ids[0] if recorded is not None else None
@@ -111,6 +117,12 @@ class MixpeekBucket:
             spare += [one for one in ids if one != kept]
         if spare:
             self._objects.delete(spare)
+        # Not by the list alone: what it does not tell is asked for by its id.
+        return [
+            object_id
+            for object_id, remote in known.items()
+            if object_id not in found and not self._objects.exists(remote.remote_object_id)
+        ]
 
     def store_blob(self, chunks: Iterable[bytes]) -> StoredBlob:
         """Hold the bytes until their object is put. Raises ItemRefused (too_large) and StoreUnavailable.
@@ -130,7 +142,7 @@ class MixpeekBucket:
         waiting = list(drafts)
         while waiting:
             decided = self._deciding.decide(waiting, skip_duplicates=skip_duplicates)
-            todo = [one for one in decided if one.status in (PutStatus.CREATED, PutStatus.REPLACED)]
+            todo = self._missing(decided)
             placed = self._placer().place(todo) if todo else {}
             failed = {object_id for object_id, answer in placed.items() if isinstance(answer, PutFailure)}
             self._deciding.forget(failed)
@@ -204,6 +216,14 @@ class MixpeekBucket:
         if self._placing is None:
             self._placing = Placing(self._objects, self._spool, self._store, self.check())
         return self._placing
+
+    def _missing(self, decided: Sequence[PutResult]) -> list[PutResult]:
+        """Return those that have to be placed: also what the catalog has and the service is known to lack."""
+        present = [one.object_id for one in decided if one.status is PutStatus.ALREADY_PRESENT]
+        there = self._store.remote_objects(present) if present else {}
+        settled = (PutStatus.ALREADY_PRESENT, PutStatus.DUPLICATE)
+        lacking = {object_id for object_id in present if object_id not in there}
+        return [one for one in decided if one.status not in settled or one.object_id in lacking]
 
     def _there(self, decided: PutResult) -> PutResult:
         if decided.status is not PutStatus.ALREADY_PRESENT:

@@ -107,6 +107,16 @@ class Objects:
         """Change fields of an object. Raises Refusal."""
         self.client.call("PATCH", f"/objects/{quote(remote_object_id, safe='')}", fields)
 
+    def exists(self, remote_object_id: str) -> bool:
+        """Return whether the service has the object. Raises Refusal for any other answer than yes and no."""
+        try:
+            self.client.call("GET", f"/objects/{quote(remote_object_id, safe='')}")
+        except Refusal as refusal:
+            if refusal.absent:
+                return False
+            raise
+        return True
+
     def get(self, remote_object_id: str) -> Mapping[str, Any]:
         """Return an object with presigned addresses of its blobs. Raises Refusal."""
         path = f"/objects/{quote(remote_object_id, safe='')}"

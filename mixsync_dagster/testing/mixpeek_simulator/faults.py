@@ -49,6 +49,8 @@ class MixpeekFaults:
         """Of the changing API calls every so many-th is carried out and its answer lost; None: none is."""
         self.list_lag_seconds = 0.0
         """How long lists do not tell what was created."""
+        self.damaged_puts = 0
+        """How many contents more arrive with a byte changed."""
         self.confirm_seconds = 0.0
         """How long a batch of confirmations takes in the background."""
         self.batch_seconds = 0.0

@@ -43,9 +43,13 @@ def put(simulator: MixpeekSimulator, request: Request) -> Answer:
         return Answer(403, b"<Error><Code>AccessDenied</Code></Error>", {"Content-Type": "application/xml"})
     if request.headers.get("content-type") != upload.record["content_type"]:
         return Answer(403, b"<Error><Code>SignatureDoesNotMatch</Code></Error>", {"Content-Type": "application/xml"})
+    content = request.body
+    if simulator.faults.damaged_puts and content:
+        simulator.faults.damaged_puts -= 1
+        content = bytes([content[0] ^ 0xFF]) + content[1:]
     if upload.record["status"] == "PENDING":
-        upload.content = request.body
-    return Answer(200, b"", {"ETag": f'"{_md5(request.body)}"'})
+        upload.content = content
+    return Answer(200, b"", {"ETag": f'"{_md5(content)}"'})
 
 
 def get(_simulator: MixpeekSimulator, bucket: Bucket, request: Request) -> Answer:

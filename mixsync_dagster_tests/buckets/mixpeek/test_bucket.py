@@ -13,47 +13,12 @@ from mixsync_dagster.errors import (
     NotFound,
     ProviderUnavailable,
     RateLimited,
-    StoreUnavailable,
 )
 from mixsync_dagster.model.identifiers import object_id_for
-from mixsync_dagster.model.items import SourceItem
-from mixsync_dagster.model.objects import BatchMember, Blob, Draft, PutResult, PutStatus
+from mixsync_dagster.model.objects import PutResult, PutStatus
 from mixsync_dagster.ports.bucket import PutFailure
+from mixsync_dagster_tests.buckets.mixpeek.drafting import BUCKET, draft, passing_time, picture, put, statuses, titles
 from mixsync_dagster_tests.buckets.mixpeek.harness import MixpeekHarness
-
-BUCKET = MixpeekHarness.bucket_id
-
-
-def draft(harness, path, version="1", content=b"hello", *, mime="text/plain", kind="text", prop="content_0", **fields):
-    """Return a draft of one blob that the bucket holds."""
-    stored = harness.bucket.store_blob([content])
-    return Draft(
-        object_id=object_id_for(BUCKET, "s3", path),
-        bucket_id=BUCKET,
-        source_provider="s3",
-        item=SourceItem(source_object_id=path, path=path, version=version),
-        fields=fields,
-        blobs=[Blob(prop, kind, path.rpartition("/")[2], mime, stored.size_bytes, stored.sha256)],
-    )
-
-
-def picture(harness, path, version="1", content=b"\x89PNG"):
-    return draft(harness, path, version, content, mime="image/png", kind="image", prop="picture")
-
-
-def put(harness, *drafts, commit=True):
-    answers = harness.bucket.put_objects(drafts, skip_duplicates=False)
-    if commit:
-        harness.commit(answers)
-    return answers
-
-
-def statuses(answers):
-    return [one.status if isinstance(one, PutResult) else one.error.error_type for one in answers]
-
-
-def titles(harness):
-    return sorted(one["title"] for one in harness.there.objects.values())
 
 
 def test_small_text_and_json_travel_inside_of_their_objects(service, harness):
@@ -110,17 +75,6 @@ def test_objects_that_are_created_before_their_uploads_are_confirmed_wait_for_th
     assert harness.clock.slept == [1.0, 2.0]
 
 
-def passing_time(service, harness):
-    """Let the service's time pass with the bucket's."""
-    slept = harness.clock.sleep
-
-    def sleep(seconds):
-        slept(seconds)
-        service.advance(seconds)
-
-    harness.clock.sleep = sleep
-
-
 def test_an_upload_that_is_not_confirmed_fails_its_own_object_only(service, harness):
     service.faults.confirm_seconds = 1.5
     passing_time(service, harness)
@@ -152,6 +106,41 @@ def test_the_same_bytes_under_another_name_have_an_upload_of_their_own(harness):
         "a.png",
         "b.png",
     ]
+
+
+def test_bytes_that_were_brought_under_another_name_are_announced_under_their_own(service, harness):
+    put(harness, picture(harness, "a.png"))
+    harness.reopen()
+    put(harness, picture(harness, "b.png"))
+    assert [one["blobs"][0]["details"]["filename"] for one in harness.there.objects.values()] == ["a.png", "b.png"]
+    assert [one.sent["skip_duplicates"] for one in service.exchanges if one.kind == "upload_create"] == [
+        True,
+        True,
+        False,
+    ]
+
+
+def test_bytes_that_arrive_damaged_are_sent_again(service, harness):
+    service.faults.damaged_puts = 1
+    assert statuses(put(harness, picture(harness, "a.png"))) == [PutStatus.CREATED]
+    assert service.count("upload_put") == 2
+    assert harness.read(hashlib.sha256(b"\x89PNG").hexdigest()) == b"\x89PNG"
+
+
+def test_what_leans_on_the_bytes_of_a_refused_object_is_put_itself(service, harness):
+    service.faults.refused_objects = lambda body: "no" if body["title"] == "bad" else None
+    drafts = [draft(harness, name, title=name) for name in ("bad", "copy")]
+    answers = harness.bucket.put_objects(drafts, skip_duplicates=True)
+    assert statuses(answers) == ["validation_error", PutStatus.CREATED]
+    harness.commit(answers)
+    assert titles(harness) == ["copy"]
+
+
+def test_a_refused_object_owns_no_bytes_in_the_next_put(service, harness):
+    service.faults.refused_objects = lambda body: "no" if body["title"] == "bad" else None
+    harness.bucket.put_objects([draft(harness, "bad", title="bad")], skip_duplicates=True)
+    answers = harness.bucket.put_objects([draft(harness, "copy", title="copy")], skip_duplicates=True)
+    assert statuses(answers) == [PutStatus.CREATED]
 
 
 def test_what_the_service_refuses_is_that_object_s_failure(service, harness):
@@ -244,6 +233,18 @@ def test_two_objects_of_one_identity_become_one(service, harness):
     harness.reopen()
     put(harness, draft(harness, "a.txt"))
     assert list(harness.there.objects) == [found["object_id"]]
+
+
+def test_a_removal_that_was_cut_short_is_told_and_its_object_made_anew(service, harness):
+    put(harness, draft(harness, "a.txt"), draft(harness, "b.txt"))
+    ids = [object_id_for(BUCKET, "s3", path) for path in ("a.txt", "b.txt")]
+    harness.bucket.delete_objects(ids[:1])
+    harness.reopen()
+    assert harness.bucket.settle(ids) == ids[:1]
+    del harness.catalog.remote[ids[0]]
+    assert statuses(put(harness, draft(harness, "a.txt"))) == [PutStatus.CREATED]
+    assert harness.object_count() == 2
+    assert harness.bucket.settle(ids) == []
 
 
 def test_removing_takes_everything_that_carries_the_identity(harness):
@@ -343,73 +344,6 @@ def test_calls_are_made_at_the_tier_s_rate(service, tmp_path):
     assert all(one.status == 200 for one in service.exchanges)
     assert harness.clock.slept == [60.0]
     harness.close()
-
-
-def test_an_outage_while_a_batch_is_submitted_is_no_outage_of_the_source(service, harness):
-    put(harness, draft(harness, "a.txt"))
-    service.faults.add("batch_create", status=503, times=None)
-    with pytest.raises(StoreUnavailable, match="failed to answer"):
-        submit(harness, "btch_1", "a.txt")
-
-
-def submit(harness, batch_id, *paths, version="1"):
-    members = [BatchMember(object_id_for(BUCKET, "s3", path), version) for path in paths]
-    harness.catalog.attempts[batch_id] = harness.catalog.attempts.get(batch_id, 0) + 1
-    return harness.bucket.submit_batch(batch_id, members, idempotency_key=batch_id)
-
-
-def test_a_batch_takes_two_calls(service, harness):
-    put(harness, draft(harness, "a.txt"))
-    service.forget_exchanges()
-    task_id = submit(harness, "btch_1", "a.txt").task_id
-    assert [one.kind for one in service.exchanges] == ["batch_create", "batch_submit"]
-    assert [one.record["task_id"] for one in harness.there.batches.values()] == [task_id]
-
-
-@pytest.mark.parametrize("kind", ["batch_create", "batch_submit"])
-@pytest.mark.parametrize("times", [1, 2])
-def test_a_lost_answer_submits_no_second_batch_and_leaves_no_draft(service, harness, kind, times):
-    service.faults.list_lag_seconds = 1.5
-    passing_time(service, harness)
-    put(harness, draft(harness, "a.txt"))
-    service.faults.add(kind, lost=True, times=times)
-    first = submit(harness, "btch_1", "a.txt")
-    harness.reopen()
-    assert submit(harness, "btch_1", "a.txt") == first
-    assert [(one.record["status"], one.submit_requests) for one in harness.there.batches.values()] == [("COMPLETED", 1)]
-
-
-def test_a_draft_that_a_crash_left_is_found_and_submitted(service, harness):
-    put(harness, draft(harness, "a.txt"))
-    service.faults.add("batch_create", lost=True)
-    service.faults.add("batch_list", status=500, times=None)
-    with pytest.raises(StoreUnavailable):
-        submit(harness, "btch_1", "a.txt")
-    service.faults.clear()
-    harness.reopen()
-    submit(harness, "btch_1", "a.txt")
-    assert [one.record["status"] for one in harness.there.batches.values()] == ["PENDING"]
-
-
-def test_a_draft_that_was_taken_away_is_made_anew(service, harness):
-    put(harness, draft(harness, "a.txt"))
-    service.faults.add("batch_submit", status=500, times=None)
-    with pytest.raises(StoreUnavailable):
-        submit(harness, "btch_1", "a.txt")
-    service.faults.clear()
-    service.advance(31 * 60)
-    assert submit(harness, "btch_1", "a.txt").task_id is not None
-    assert (len(service.reaped), len(harness.there.batches)) == (1, 1)
-
-
-def test_members_that_were_replaced_since_are_left_to_the_batch_of_their_replacement(service, harness):
-    put(harness, draft(harness, "a.txt"), draft(harness, "b.txt"))
-    put(harness, draft(harness, "a.txt", "2", b"world"))
-    submit(harness, "btch_1", "a.txt", "b.txt")
-    [batch] = harness.there.batches.values()
-    assert batch.record["object_ids"] == [harness.catalog.remote[object_id_for(BUCKET, "s3", "b.txt")]]
-    assert submit(harness, "btch_2", "a.txt").task_id is None
-    assert len(harness.there.batches) == 1
 
 
 def test_a_blob_is_read_back_through_its_presigned_address(harness):

@@ -84,6 +84,17 @@ def test_the_mapping_is_held_against_the_schema_there_before_anything_is_stored(
     assert service.count() == 0
 
 
+def test_a_bucket_with_objects_stays_where_they_are(home, service):
+    service.add_bucket(BUCKET, PICTURE)
+    home.apply()
+    home.storage.put("a.png", b"a")
+    home.run()
+    embedded = {**home.definitions(), "buckets": {BUCKET: None}}
+    home.definitions = lambda: embedded
+    with pytest.raises(InvalidInput, match="destination cannot be changed from mixpeek to embedded while the bucket"):
+        home.apply()
+
+
 @pytest.mark.parametrize(
     ("spoil", "sentence"),
     [
