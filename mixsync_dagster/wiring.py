@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self, cast
 
 from mixsync_dagster.destinations import limits_of
 from mixsync_dagster.engine.context import Toolbox
-from mixsync_dagster.errors import ConfigurationError
+from mixsync_dagster.errors import ConfigurationError, MixsyncError
 from mixsync_dagster.home import locked, make_home, read_keys
 from mixsync_dagster.model.buckets import Destination
 from mixsync_dagster.model.connections import full_config
@@ -139,10 +139,10 @@ class Services:
         """
         connection = self.store.get_connection(sync.connection_id)
         pacer = self.pacer_of(connection.connection_id, patient=patient)
-        provider = self._provider(connection, sync.source_path, sync.provider_filters)
+        provider = self.provider_of(connection, sync.source_path, sync.provider_filters)
         return Toolbox(
             store=self.store,
-            provider=retrying(provider, pacer),
+            provider=retrying(provider, pacer, _renewer(self, connection, sync)),
             provider_name=connection.provider_type.value,
             bucket=self.bucket_for(sync.bucket_id, sync=sync, patient=patient),
             clock=self.clock,
@@ -160,7 +160,7 @@ class Services:
 
         Takes a connection's id or name. Raises NotFound, InvalidInput, ConfigurationError.
         """
-        return self._provider(self.store.get_connection(connection_id), source_path, provider_filters)
+        return self.provider_of(self.store.get_connection(connection_id), source_path, provider_filters)
 
     def check_source(
         self,
@@ -241,9 +241,10 @@ class Services:
         finally:
             tools.close()
 
-    def _provider(
+    def provider_of(
         self, connection: StorageConnection, source_path: str, provider_filters: Mapping[str, Any] | None
     ) -> Provider:
+        """Return the provider of a connection as given, with the credentials that the store has now."""
         config = self.usable_config(connection)
         return self._provider_of(
             config, connection.internal_id, source_path, provider_filters, connection_id=connection.connection_id
@@ -318,6 +319,30 @@ class Services:
         return Retrier(
             self.clock, shared=shared, outage_attempts=1, rate_limit_attempts=1, longest_retry_after_seconds=0.0
         )
+
+
+def _renewer(
+    services: Services, connection: StorageConnection, sync: SyncConfiguration
+) -> Callable[[], Provider | None]:
+    """Return what opens a run's provider with the credentials that replaced those it began with, if some did.
+
+    The sync stays as the run began with it, and so does the connection but for its credentials. None as well where it
+    cannot be used any more: what its service said is then the error.
+    """
+    store, connection_id = services.store, connection.connection_id
+    known = [store.credentials_of(connection_id)]
+
+    def renewed() -> Provider | None:
+        try:
+            now = store.credentials_of(connection_id)
+            if now == known[-1] or not store.get_connection(connection_id).is_active:
+                return None
+            known.append(now)
+            return services.provider_of(connection, sync.source_path, sync.provider_filters)
+        except MixsyncError:
+            return None
+
+    return renewed
 
 
 def _factory_of(provider_type: ProviderType) -> _Factory:

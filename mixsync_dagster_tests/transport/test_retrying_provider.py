@@ -1,6 +1,8 @@
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
-from mixsync_dagster.errors import ItemChanged, ProviderUnavailable, RateLimited
+from mixsync_dagster.errors import AccessDenied, ItemChanged, ProviderUnavailable, RateLimited
 from mixsync_dagster.model.items import items_of
 from mixsync_dagster.ports.provider import AttributeSource, ChangeFeed, Provider
 from mixsync_dagster.testing.clock import SimulatedClock
@@ -136,3 +138,75 @@ def test_a_change_feed_goes_on_behind_the_last_page():
     pages = list(_RetryingFeed(Feed(), Retrier(SimulatedClock())).changes("0"))
     assert [page.cursor for page in pages] == ["1", "2", "3", "4"]
     assert asked == ["0", "2"]
+
+
+class Refusing(MemoryProvider):
+    """A provider whose credentials are refused from some call on."""
+
+    def __init__(self, storage, good_calls):
+        super().__init__(storage, page_rows=2)
+        self.good_calls = good_calls
+        self.closed = 0
+
+    def _ask(self):
+        self.good_calls -= 1
+        if self.good_calls < 0:
+            raise AccessDenied("the key is refused.")
+
+    def list_pages(self, after=None, *, hints=()):
+        for page in super().list_pages(after, hints=hints):
+            self._ask()
+            yield page
+
+    def read(self, item):
+        self._ask()
+        return super().read(item)
+
+    def close(self):
+        self.closed += 1
+
+
+@pytest.mark.parametrize("good_calls", range(6))
+def test_credentials_that_are_replaced_are_taken_from_the_next_page_or_file_on(storage, good_calls):
+    old, new = Refusing(storage, good_calls), Refusing(storage, 100)
+    asked = []
+
+    def renew():
+        asked.append(1)
+        return new
+
+    provider = retrying(old, Retrier(SimulatedClock()), renew)
+    items = listed(provider)
+    assert [item.path for item in items] == [f"{number}.txt" for number in range(8)]
+    assert [b"".join(provider.read(item)) for item in items[:3]] == [b"content 0", b"content 1", b"content 2"]
+    assert len(asked) == 1
+    provider.close()
+    assert (old.closed, new.closed) == (1, 1)
+
+
+def test_credentials_that_are_refused_and_were_not_replaced_are_told(storage):
+    provider = retrying(Refusing(storage, 1), Retrier(SimulatedClock()), lambda: None)
+    with pytest.raises(AccessDenied, match="the key is refused"):
+        listed(provider)
+
+
+def test_new_credentials_that_are_refused_as_well_are_told(storage):
+    renewed = iter([Refusing(storage, 0), None])
+    provider = retrying(Refusing(storage, 1), Retrier(SimulatedClock()), lambda: next(renewed))
+    with pytest.raises(AccessDenied, match="the key is refused"):
+        listed(provider)
+
+
+def test_of_many_threads_that_are_refused_one_asks_for_new_credentials(storage):
+    new, asked = Refusing(storage, 100), []
+
+    def renew():
+        asked.append(1)
+        return new
+
+    provider = retrying(Refusing(storage, 0), Retrier(SimulatedClock()), renew)
+    items = listed(MemoryProvider(storage))
+    with ThreadPoolExecutor(8) as threads:
+        contents = list(threads.map(lambda item: b"".join(provider.read(item)), items))
+    assert contents == [b"content %d" % number for number in range(8)]
+    assert len(asked) == 1
