@@ -211,9 +211,10 @@ class DeadLetterEntry(OpenAnswer):
 
 
 class DeadLetterList(BaseModel):
-    """Dead letters, the first thousand of them at most."""
+    """Dead letters, by id: a thousand of them at most."""
 
     results: list[DeadLetterEntry]
+    pagination: Pagination
     total: int
 
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
+from threading import BoundedSemaphore
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 
 from mixsync_dagster.api import reports
 from mixsync_dagster.api.access import Viewer
-from mixsync_dagster.api.failures import invalid_query
+from mixsync_dagster.api.failures import ApiError, invalid_query
 from mixsync_dagster.api.forms import outcome_answer
 from mixsync_dagster.api.operations import operation
 from mixsync_dagster.api.paging import Pages, pagination
@@ -24,7 +27,21 @@ router = APIRouter(prefix="/v1/buckets/{bucket_id}/syncs/{sync_config_id}", tags
 
 LOOK_SECONDS = 30.0
 """How long a request lists a source; commands take all the time that they need."""
+LOOKS_AT_ONCE = 4
+_LOOKS = BoundedSemaphore(LOOKS_AT_ONCE)
 _PLAN = "Tell what a run would do now; nothing is written, and no content is read"
+
+
+@contextmanager
+def _looking() -> Iterator[None]:
+    """Let few requests at once list their sources: each holds a thread that others need for answers in no time."""
+    if not _LOOKS.acquire(blocking=False):
+        said = "other requests list their sources at the moment; come back in a few seconds."
+        raise ApiError(503, "busy", said)
+    try:
+        yield
+    finally:
+        _LOOKS.release()
 
 
 def plan(call: Viewer, bucket_id: str, sync_config_id: str) -> dict[str, Any]:
@@ -32,7 +49,8 @@ def plan(call: Viewer, bucket_id: str, sync_config_id: str) -> dict[str, Any]:
     sync = found_sync(call, bucket_id, sync_config_id)
     tools = call.services.tools_for(sync, patient=False)
     try:
-        return asdict(plan_sync(tools, sync, seconds=LOOK_SECONDS))
+        with _looking():
+            return asdict(plan_sync(tools, sync, seconds=LOOK_SECONDS))
     finally:
         tools.close()
 
@@ -70,8 +88,10 @@ def explain(
     """Explain one item."""
     sync = found_sync(call, bucket_id, sync_config_id)
     tools = call.services.tools_for(sync, patient=False)
+    seconds = LOOK_SECONDS if from_source else None
     try:
-        told = explain_item(tools, call.services.store, sync, path, look_seconds=LOOK_SECONDS if from_source else None)
+        with _looking() if from_source else nullcontext():
+            told = explain_item(tools, call.services.store, sync, path, look_seconds=seconds)
     finally:
         tools.close()
     return {"sync_config_id": sync.sync_config_id, **told.as_dict()}

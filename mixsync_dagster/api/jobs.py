@@ -11,7 +11,7 @@ from mixsync_dagster.api.access import Editor, Viewer
 from mixsync_dagster.api.bodies import JsonBody, optional, required
 from mixsync_dagster.api.forms import dead_letter_answer, job_answer, metrics_answer, queued_job_answer, statuses_of
 from mixsync_dagster.api.operations import operation
-from mixsync_dagster.api.paging import MAX_LIMIT, Pages, part_of, timed_key, told
+from mixsync_dagster.api.paging import LongPages, Pages, part_of, timed_key, told
 from mixsync_dagster.api.syncs import found_sync
 from mixsync_dagster.control.dead_letters import OPEN_STATES, Choice, discard, requeue
 from mixsync_dagster.control.jobs import find_job
@@ -71,13 +71,19 @@ def get_metrics(call: Viewer, bucket_id: str, sync_config_id: str) -> dict[str, 
     body_required=False,
     answer=answers.DeadLetterList,
 )
-def list_dead_letters(call: Viewer, bucket_id: str, sync_config_id: str, body: JsonBody) -> dict[str, Any]:
+def list_dead_letters(
+    call: Viewer, bucket_id: str, sync_config_id: str, pages: LongPages, body: JsonBody
+) -> dict[str, Any]:
     """List dead letters that are waiting or out of retries, by id."""
     sync = found_sync(call, bucket_id, sync_config_id)
     asked = optional(requests.ListDeadLettersRequest, body)
     states = ("quarantined",) if asked.only_max_retries else OPEN_STATES
-    found = call.store.list_letters(sync.sync_config_id, states=states, error_types=asked.error_types, limit=MAX_LIMIT)
-    return {"results": [dead_letter_answer(sync, letter) for letter in found.entries], "total": found.total}
+    found = call.store.list_letters(
+        sync.sync_config_id, states=states, error_types=asked.error_types, limit=pages.limit, after=pages.after
+    )
+    paged = told(pages, found, key=lambda letter: letter.dead_letter_id)
+    results = [dead_letter_answer(sync, letter) for letter in found.entries]
+    return {"results": results, "pagination": paged, "total": found.total}
 
 
 @operation(

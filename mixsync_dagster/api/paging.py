@@ -66,7 +66,22 @@ def _paging(
     return Paging(size, start, None if position is None else _decoded(position), include_total)
 
 
+def _long_paging(
+    *,
+    limit: Annotated[
+        int, Query(ge=1, le=MAX_LIMIT, description="Most entries of the page; as many as there can be by default.")
+    ] = MAX_LIMIT,
+    cursor: Annotated[
+        str | None, Query(max_length=2000, description="Goes on where a page's next_cursor says.")
+    ] = None,
+) -> Paging:
+    return Paging(limit, 0, None if cursor is None else _decoded(cursor), include_total=True)
+
+
 Pages = Annotated[Paging, Depends(_paging)]
+"""Which part of a list is wanted, by every style of the contract."""
+LongPages = Annotated[Paging, Depends(_long_paging)]
+"""Which part of a list is wanted that the contract does not page: all of it, as far as one answer goes."""
 
 
 def part_of(paging: Paging) -> Part:

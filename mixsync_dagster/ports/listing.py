@@ -129,9 +129,15 @@ class ListingStore(Protocol):
         ...
 
     def list_letters(
-        self, sync_config_id: str, *, states: Sequence[str], error_types: Sequence[str] | None, limit: int
+        self,
+        sync_config_id: str,
+        *,
+        states: Sequence[str],
+        error_types: Sequence[str] | None,
+        limit: int,
+        after: str | None = None,
     ) -> Listed[DeadLetter]:
-        """Return the first dead letters in these states and of these reason classes (None: any), by id."""
+        """Return dead letters in these states and of these reason classes (None: any), by id, after an id."""
         ...
 
     def count_letters(self, sync_config_id: str, *, states: Sequence[str]) -> Mapping[str, int]:

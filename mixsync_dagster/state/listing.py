@@ -125,15 +125,21 @@ class Listing(StorePart):
             return int(tx.rows(f"SELECT count(*) {condition}", *values)[0][0])
 
     def list_letters(
-        self, sync_config_id: str, *, states: Sequence[str], error_types: Sequence[str] | None, limit: int
+        self,
+        sync_config_id: str,
+        *,
+        states: Sequence[str],
+        error_types: Sequence[str] | None,
+        limit: int,
+        after: str | None = None,
     ) -> Listed[DeadLetter]:
         """See ListingStore.list_letters."""
         with self._database.read() as tx:
-            ids = letter_ids(tx, sync_config_id, states, error_types, after=None, limit=limit)
+            ids = letter_ids(tx, sync_config_id, states, error_types, after=after, limit=limit + 1)
             counts = _letter_counts(tx, sync_config_id, states)
-            letters = letters_by_id(tx, ids)
+            letters = letters_by_id(tx, ids[:limit])
         total = sum(count for kind, count in counts.items() if error_types is None or kind in error_types)
-        return Listed(letters, total > len(letters), total)
+        return Listed(letters, len(ids) > limit, total)
 
     def count_letters(self, sync_config_id: str, *, states: Sequence[str]) -> Mapping[str, int]:
         """See ListingStore.count_letters."""

@@ -41,6 +41,27 @@ def cut(shards):
     raise AssertionError
 
 
+def test_few_requests_list_their_sources_at_once(estate):
+    from mixsync_dagster.api import explaining
+
+    for _ in range(explaining.LOOKS_AT_ONCE):
+        explaining._LOOKS.acquire()
+    try:
+        path = f"{estate.library.sync}/explain"
+        for answer in (
+            estate.owner("GET", f"{estate.library.sync}/plan"),
+            estate.owner("GET", path, params={"path": "x", "from_source": True}),
+        ):
+            assert (answer.status_code, answer.json()["error"]["code"]) == (503, "busy")
+            assert int(answer.headers["Retry-After"]) > 0
+        # What asks the store alone waits for nobody.
+        assert estate.owner("GET", path, params={"path": "x"}).status_code == 200
+    finally:
+        for _ in range(explaining.LOOKS_AT_ONCE):
+            explaining._LOOKS.release()
+    assert estate.owner("GET", f"{estate.library.sync}/plan").status_code == 200
+
+
 def test_an_item_in_the_bucket_tells_how_it_was_mapped(explain, estate):
     told = explain("films/a.txt")
     assert (told["standing"], told["in_bucket"], told["reason"]) == ("in_bucket", True, "It is in the bucket.")

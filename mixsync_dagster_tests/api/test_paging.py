@@ -2,6 +2,7 @@
 
 import pytest
 
+from mixsync_dagster.demo.samples import Sample
 from mixsync_dagster_tests.api.serving import connection_body, run_once
 
 
@@ -63,6 +64,23 @@ def test_jobs_and_batches_are_paged(own_estate):
     assert ask.done("POST", batches, {"status": "PENDING"})["total_count"] == 0
     assert ask.done("POST", batches, {"status": "ACTIVE"})["total_count"] == 0
     assert ask("POST", batches, {"sync_config_id": "sync_000000000000000"}).status_code == 404
+
+
+def test_dead_letters_are_paged_on_request(own_estate, source):
+    ask, library = own_estate.owner, own_estate.library
+    for number in range(2):
+        source.put(Sample(f"other/without-owner-{number}.txt", b"x", "text/plain"))
+    try:
+        run_once(own_estate.services, library.sync_id, "run_second")
+    finally:
+        for number in range(2):
+            source.delete(f"other/without-owner-{number}.txt")
+    path = f"{library.sync}/dlq"
+    whole = ask.done("POST", path)
+    assert (whole["total"], len(whole["results"]), whole["pagination"]["next_cursor"]) == (3, 3, None)
+    assert all_ids(ask, path, "dlq_id", 2) == [one["dlq_id"] for one in whole["results"]]
+    assert ask("POST", path, params={"limit": 1001}).status_code == 422
+    assert ask("POST", path, params={"offset": 1}).status_code == 422
 
 
 def test_objects_are_filtered(estate):

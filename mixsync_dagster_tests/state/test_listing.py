@@ -210,6 +210,10 @@ def test_dead_letters_are_counted_by_their_reasons(store):
     assert store.count_letters(SYNC, states=("quarantined",)) == {"download_failed": 2}
     listed = store.list_letters(SYNC, states=states, error_types=None, limit=2)
     assert (len(listed.entries), listed.more, listed.total) == (2, True, 3)
+    last = listed.entries[-1].dead_letter_id
+    rest = store.list_letters(SYNC, states=states, error_types=None, limit=2, after=last)
+    assert (len(rest.entries), rest.more, rest.total) == (1, False, 3)
+    assert {one.source_object_id for one in (*listed.entries, *rest.entries)} == {"a", "b", "c"}
     assert store.list_letters(SYNC, states=states, error_types=["other"], limit=2).total == 0
     assert {
         one.source_object_id
