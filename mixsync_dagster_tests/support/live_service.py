@@ -13,10 +13,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
+
 from mixsync_dagster_tests.support.dagster_dev import DagsterDev, running_dagster_dev
 
 _COMMAND_SECONDS = 60
 _STOP_SECONDS = 30
+_RUN_SECONDS = 120
+_UNDER_WAY = [
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+]
 
 
 @dataclass(frozen=True)
@@ -70,6 +80,10 @@ def running_live_service(folder: Path) -> Iterator[LiveService]:
     mixsync(folder, "init")
     with running_api(folder) as url, running_dagster_dev(folder, environment_of(folder)) as dagster:
         yield LiveService(folder, url, dagster)
+        # Dagster's servers do not end before the runs that they started.
+        with dg.DagsterInstance.from_config(str(folder / ".mixsync" / "dagster")) as instance:
+            under_way = dg.RunsFilter(statuses=_UNDER_WAY)
+            dagster.wait_until(lambda: not instance.get_runs_count(under_way), _RUN_SECONDS, "no run was under way")
 
 
 @contextmanager
