@@ -41,11 +41,15 @@ class World:
         return told
 
     def work(self):
-        """Let the other one make one more of everything."""
-        again = make_library(self.services, self.victim, self.source.endpoint_url, name="more", run="run_more")
+        """Let the other one make one more of everything, and change what there is."""
+        make_library(self.services, self.victim, self.source.endpoint_url, name="more", run="run_more")
+        first = {"connection_id": self.foreign.connection_id, "source_path": f"{BUCKET}/other", "name": "a-first"}
+        self.victim.done("POST", self.foreign.syncs, first)
+        with self.services.store._database.write() as tx:
+            tx.run("UPDATE objects SET state = 'tombstoned' WHERE object_id = ?", self.foreign.object_id)
+            tx.run("UPDATE dead_letters SET error_type = 'other' WHERE sync_config_id = ?", self.foreign.sync_id)
         self.victim.done("POST", f"{self.foreign.sync}/pause")
         self.victim.done("PATCH", f"/v1/connections/{self.foreign.connection_id}", {"description": "victims only"})
-        self.victim.done("POST", f"{again.sync}/dlq/bulk-mark-failed", {"error_types": ["schema_mismatch"]})
 
     def leaks(self):
         """What of the other's the stranger is told, and which of his answers change when the other works."""
