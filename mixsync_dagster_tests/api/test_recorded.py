@@ -1,12 +1,8 @@
 """Every change that somebody with a key made, or was refused, is in the audit; nothing that was given is."""
 
-from datetime import timedelta
-
 import pytest
 
-from mixsync_dagster.control.auditing import Recorder
 from mixsync_dagster.errors import StoreUnavailable
-from mixsync_dagster.testing.clock import SimulatedClock
 from mixsync_dagster_tests.api.serving import Client, connection_body, make_key
 from mixsync_dagster_tests.api.test_tenants import ids_of, operations
 
@@ -106,30 +102,3 @@ def test_each_entry_is_a_line_of_the_log_too(services, url, caplog):
     [line] = [one.getMessage() for one in caplog.records if one.name == "mixsync_dagster.control.auditing"]
     assert line.startswith(f"audit {entry.entry_id}: done create_bucket of bucket bkt_")
     assert line.endswith(f"({entry.key_prefix}) in int_acme/ns_alpha, request {entry.request_id}")
-
-
-def test_old_entries_are_forgotten(services):
-    clock = SimulatedClock()
-    recorder = Recorder(services.store, clock, days=10)
-    for _ in range(4):
-        recorder.record("pause")
-        clock.advance(timedelta(days=4).total_seconds())
-    recorder.record("last")
-    kept = entries(services)
-    assert [one.operation for one in kept] == ["last", "pause", "pause"]
-    assert all(clock.now() - one.at <= timedelta(days=10) for one in kept)
-
-
-def test_entries_are_found_by_namespace_and_time(services):
-    clock = SimulatedClock()
-    from mixsync_dagster.control.owners import Owner
-
-    recorder = Recorder(services.store, clock, days=10)
-    for number, namespace in enumerate(("ns_a", "ns_b", "ns_a")):
-        recorder.record(f"op{number}", owner=Owner("int_acme", namespace, "usr_a"))
-        clock.advance(60)
-    within = Owner("int_acme", "ns_a", "").namespace
-    assert [one.operation for one in services.store.list_entries(within=within, limit=10)] == ["op2", "op0"]
-    since = clock.now() - timedelta(seconds=120)
-    assert [one.operation for one in services.store.list_entries(since=since, limit=10)] == ["op2", "op1"]
-    assert [one.operation for one in services.store.list_entries(limit=1)] == ["op2"]

@@ -70,7 +70,7 @@ def test_everything_keeps_its_owner_and_twins_get_their_ids_beside_them(earlier,
     store.close()
 
 
-def test_credentials_sealed_the_old_way_are_read_and_sealed_anew_when_they_are_written(earlier, url, clock):
+def test_credentials_sealed_the_old_way_are_read_and_sealed_anew_by_a_write(earlier, url, clock):
     upgrade(earlier)
     store = SqlStateStore.open(url, clock=clock, key=KEY)
     assert store.credentials_of(CONNECTION) == CREDENTIALS
