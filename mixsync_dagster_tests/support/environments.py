@@ -38,7 +38,7 @@ def environment_with(*requirements: str, constrained: bool = False) -> Path:
     key = hashlib.sha256("\n".join([sys.version, *requirements, pins]).encode()).hexdigest()[:16]
     folder = _kept() / f"{re.sub(r'[^A-Za-z0-9.]+', '-', requirements[0])}-{key}"
     python = folder / "bin" / "python"
-    with _alone(folder.with_suffix(".lock")):
+    with _alone(folder.with_name(f"{folder.name}.lock")):
         complete = folder / "complete"
         if not complete.exists():
             venv.create(folder, with_pip=True, clear=True, symlinks=True)
