@@ -214,7 +214,7 @@ def test_a_long_error_is_cut(world: World) -> None:
 def test_five_failures_in_a_row_pause_the_sync(world: World) -> None:
     for failures in range(1, 6):
         assert not world.sync.paused
-        failed_run(world, AccessDenied("the key is refused."))
+        failed_run(world, ConfigurationError("the folder is gone."))
         assert world.sync.consecutive_failures == failures
     sync = world.sync
     assert (sync.paused, sync.pause_reason, sync.status) == (True, "consecutive_failures", "SUSPENDED")

@@ -1,15 +1,20 @@
 """Every test of the providers' contract suites fails with a provider that breaks its promise: none guards nothing."""
 
+from pathlib import Path
+
 import pytest
 
 from mixsync_dagster.errors import MixsyncError
+from mixsync_dagster.model.provider_kinds import KINDS
 from mixsync_dagster.testing.contracts.attribute_source import AttributeSourceContract
 from mixsync_dagster.testing.contracts.change_feed import ChangeFeedContract
 from mixsync_dagster.testing.contracts.provider import ProviderContract
+from mixsync_dagster_tests import providers
 from mixsync_dagster_tests.testing import wrong_feeds, wrong_powers  # noqa: F401 - they add to WRONG
 from mixsync_dagster_tests.testing.memory_worlds import MemoryWorld, memory_feed_world
 from mixsync_dagster_tests.testing.wrong_listings import WRONG
 
+LONGEST_BINDING = 40
 BINDING = "test_the_contracts_of_all_declared_powers_are_checked"
 
 
@@ -56,3 +61,11 @@ def test_the_suites_are_as_large_as_promised():
     assert sizes[0] >= 25
     assert sizes[1] >= 12
     assert sizes[2] >= 8
+
+
+@pytest.mark.parametrize("package", sorted({kind.factory.split(".")[-2] for kind in KINDS.values()}))
+def test_every_provider_is_held_to_the_suites_in_few_lines(package):
+    binding = Path(providers.__file__).parent / package / "test_contract.py"
+    text = binding.read_text("utf-8")
+    assert len(text.splitlines()) <= LONGEST_BINDING
+    assert "ProviderContract" in text

@@ -1,4 +1,5 @@
 import logging
+import time
 
 import pytest
 
@@ -71,3 +72,14 @@ def test_the_filter_can_be_passed_twice():
     RedactingFilter().filter(one)
     RedactingFilter().filter(one)
     assert one.getMessage() == "x is 100% done"
+
+
+@pytest.mark.parametrize("word", ["a", "a-", "http://", "-----BEGIN ", "token-", "token=", "'token'"])
+def test_no_text_takes_long(word):
+    begun = time.process_time()
+    redact(word * (100_000 // len(word)))
+    assert time.process_time() - begun < 1
+
+
+def test_a_half_of_a_character_is_shown_as_one_that_is_not_known():
+    assert redact("name \ud800 password=CANARY") == "name ? password=[hidden]"
