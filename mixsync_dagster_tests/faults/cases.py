@@ -386,8 +386,14 @@ class Tally:
         return "\n".join(f"{one.name}: {one.findings}" for one in self.bad)
 
 
-def carry_out(lab: Lab, cases: Iterable[Case], told: Callable[[Result], None] = lambda _result: None) -> Tally:
-    """Run the cases, two at a time, and return what they came to; an error of the harness is raised."""
+def carry_out(
+    lab: Lab,
+    cases: Iterable[Case],
+    told: Callable[[Result], None] = lambda _result: None,
+    *,
+    at_once: int = WORKERS_AT_ONCE,
+) -> Tally:
+    """Run the cases, `at_once` at a time, and return what they came to; an error of the harness is raised."""
     tally = Tally()
 
     def one(case: Case) -> Result:
@@ -395,7 +401,7 @@ def carry_out(lab: Lab, cases: Iterable[Case], told: Callable[[Result], None] = 
         told(result)
         return result
 
-    with ThreadPoolExecutor(WORKERS_AT_ONCE) as pool:
+    with ThreadPoolExecutor(at_once) as pool:
         tally.results = list(pool.map(one, list(cases)))
     return tally
 
