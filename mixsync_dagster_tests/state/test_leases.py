@@ -36,6 +36,7 @@ WRITES: dict[str, Callable[[SqlStateStore, SyncLock], Any]] = {
     "take_back_retries": lambda s, lock: s.take_back_retries(lock, ["failed"]),
     "record_intents": lambda s, lock: s.record_intents(lock, [Intent(object_id("new"), "new", "v1")]),
     "clear_intents": lambda s, lock: s.clear_intents(lock, [object_id("intended")]),
+    "forget_placed": lambda s, lock: s.forget_placed(lock, [Intent(object_id("kept"), "kept", "v1")]),
     "begin_full_sync": lambda s, lock: s.begin_full_sync(lock),
     "commit": lambda s, lock: s.commit(
         lock, Commit(placed=[placed("new")], failed=[failure("x")], checkpoint=Checkpoint(9, PassKind.FULL_LISTING))
@@ -67,7 +68,7 @@ def test_every_method_that_takes_a_lock_is_listed_here():
         for name, method in inspect.getmembers(RunStore, inspect.isfunction)
         if "lock" in inspect.signature(method).parameters
     }
-    assert len(methods) == 15
+    assert len(methods) == 16
     assert methods == set(WRITES) | HARMLESS
 
 
