@@ -25,6 +25,7 @@ from mixsync_dagster.api.access import Serving
 from mixsync_dagster.api.failures import ApiError
 from mixsync_dagster.api.gate import Gate
 from mixsync_dagster.api.openapi import describe
+from mixsync_dagster.api.pages import add_pages
 from mixsync_dagster.api.recorded import record
 from mixsync_dagster.api.throttling import RateLimit
 from mixsync_dagster.api.traced import Traced
@@ -45,7 +46,7 @@ def create_app(services: Services, *, open_access: bool) -> FastAPI:
     """
     keys = services.open_keys()
     limit = RateLimit(services.settings.api_requests_per_minute, services.clock)
-    app = FastAPI(title="mixsync", version=VERSION, redoc_url=None, redirect_slashes=False)
+    app = FastAPI(title="mixsync", version=VERSION, docs_url=None, redoc_url=None, redirect_slashes=False)
     app.state.serving = Serving(services, keys, limit, open_access)
     app.state.counter = watching.RequestCounter()
     for router in (
@@ -61,6 +62,7 @@ def create_app(services: Services, *, open_access: bool) -> FastAPI:
         watching.router,
     ):
         app.include_router(router)
+    add_pages(app)
     app.add_exception_handler(MixsyncError, failures.answer_mixsync_error)
     app.add_exception_handler(ApiError, failures.answer_api_error)
     app.add_exception_handler(HTTPException, failures.answer_http_exception)

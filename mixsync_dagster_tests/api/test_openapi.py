@@ -1,6 +1,7 @@
 """The OpenAPI document is the committed one, and says what there is."""
 
 import json
+import re
 from pathlib import Path
 
 import jsonschema
@@ -98,3 +99,9 @@ def test_answers_are_of_the_documents_form(estate, told):
 def test_the_page_for_people_is_served(ask):
     answer = ask("GET", "/docs")
     assert (answer.status_code, answer.headers["Content-Type"]) == (200, "text/html; charset=utf-8")
+    parts = re.findall(r'(?:src|href)="([^"]+)"', answer.text)
+    assert len(parts) == 3
+    for part in parts:
+        # No other server has to be reached for it.
+        assert part.startswith("/docs/parts/")
+        assert ask("GET", part).status_code == 200

@@ -38,6 +38,7 @@ VENDORS = {
     "alembic": {"state"},
     "typer": {"commands", "cli"},
     "fastapi": {"api"},
+    "fastapi_offline": {"api"},
     "prometheus_client": {"api"},
     "opentelemetry": {"transport"},
     "uvicorn": {"commands"},
