@@ -209,4 +209,4 @@ def request_id_of(request: Request) -> str:
 
 
 def _steps(field: str) -> list[str | int]:
-    return [int(step) if step.isdigit() else step for step in field.split(".") if step]
+    return [int(step) if step.isdecimal() and step.isascii() else step for step in field.split(".") if step]

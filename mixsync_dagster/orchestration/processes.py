@@ -24,7 +24,7 @@ def is_gone(process: str | None) -> bool:
     """Return whether the process of this name is known to have ended; False for one of another machine or container."""
     place, _, rest = (process or "").partition(":")
     pid, _, started = rest.partition(":")
-    if not place or place != _place() or not pid.isdigit():
+    if not place or place != _place() or not (pid.isascii() and pid.isdecimal()):
         return False
     return _started(int(pid)) != started
 

@@ -131,7 +131,7 @@ def _never_begun(run: DagsterRun, sign: RunSign) -> bool:
 def _claim_of(run: DagsterRun) -> Dispatch | None:
     """Return the claim by which the run was started; None for one that a person started in the UI."""
     sync_config_id, number = run.tags.get(SYNC_ID_TAG), run.tags.get(DISPATCH_TAG, "")
-    if sync_config_id is None or not number.isdigit():
+    if sync_config_id is None or not (number.isascii() and number.isdecimal()):
         return None
     trigger = Trigger.MANUAL if run.tags.get(TRIGGER_TAG) == Trigger.MANUAL.value else Trigger.SCHEDULED
     full_sync = FULL_SYNC_TAG in run.tags or bool(run.run_config.get("full_sync"))

@@ -219,7 +219,7 @@ class _Forwarding:
     def _flow(self, response: HTTPResponse) -> Flow:
         headers = tuple((name, value) for name, value in response.getheaders() if name.lower() not in FRAMING)
         announced = response.getheader("Content-Length", "")
-        length = int(announced) if announced.isdigit() and not response.chunked else None
+        length = int(announced) if announced.isascii() and announced.isdecimal() and not response.chunked else None
         return Flow(response.status, response.reason, headers, length, self._pieces(response, length))
 
     def _pieces(self, response: HTTPResponse, length: int | None) -> Iterator[bytes]:

@@ -59,7 +59,9 @@ class HttpAnswer:
         self.headers: Mapping[str, str] = response.headers
         announced = response.headers.get("Content-Length", "")
         bodiless = method == "HEAD" or response.status in _NO_CONTENT
-        self.announced_bytes: int | None = 0 if bodiless else int(announced) if announced.isdigit() else None
+        # A superscript is a digit to Python, and no number.
+        told = announced.isascii() and announced.isdecimal()
+        self.announced_bytes: int | None = 0 if bodiless else int(announced) if told else None
         """Length of the body that is still to come; None when the answer does not tell."""
 
     def read(self) -> bytes:

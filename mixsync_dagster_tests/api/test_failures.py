@@ -184,3 +184,9 @@ def test_a_cursor_of_no_list_is_refused_for_objects_too(ask, cursor):
     bucket_id = ask.done("POST", "/v1/buckets", {"bucket_name": "x"})["bucket_id"]
     assert ask("POST", f"/v1/buckets/{bucket_id}/objects/list", params={"cursor": cursor}).status_code == 422
     ask.done("DELETE", f"/v1/buckets/{bucket_id}")
+
+
+@pytest.mark.parametrize("name", ["\u00b2", "\u2460"])
+def test_names_that_look_like_numbers_are_no_numbers(ask, name):
+    assert ask("POST", "/v1/buckets/list", params={name: "1"}).json()["detail"][0]["loc"] == ["query", name]
+    assert ask("POST", "/v1/buckets", {name: 1}).status_code == 422

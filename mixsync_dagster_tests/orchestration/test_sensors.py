@@ -87,6 +87,7 @@ def test_every_sensor_and_schedule_runs_by_default(home):
             "mixsync_dispatcher",
             "mixsync_reaper",
             "mixsync_monitor",
+            "mixsync_processing",
             "continuous_always",
             "scheduled_often",
             "one_time_once",
