@@ -32,7 +32,7 @@ class Polls:
         self.polls[batch_id] += 1
 
     def task_statuses(self, sync_config_id):
-        raise NotImplementedError
+        raise NotImplementedError("batches are followed without a look at their syncs")
 
 
 class Service:
